@@ -1,0 +1,53 @@
+# Every target sets up what it needs: a virtual environment in .venv and the packages inside it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH  ?= torch==2.13.0
+
+.PHONY: demo test test-slow bench lint types check clean
+
+demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
+	$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/test.done                 ## the default suite
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/test.done                ## every figure beside its baseline of the same run
+	$(BIN)/python -m tests.benchmarks
+
+check: lint types                       ## what CI asks besides the tests
+
+lint: $(VENV)/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.done                 ## mypy sees the two mapped folders through a tree of links
+	rm -rf .typing && mkdir -p .typing/podstack
+	for entry in podstack/*; do ln -s "../../$$entry" .typing/podstack/; done
+	ln -s ../../backends ../../integrations .typing/podstack/
+	$(BIN)/mypy .typing/podstack
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.done: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+# torch first and by its exact version: another package would pull the build for graphics cards.
+$(VENV)/test.done: pyproject.toml | $(BIN)/python
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/dev.done: $(VENV)/test.done
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .typing build dist *.egg-info

@@ -1,0 +1,141 @@
+"""The seam to storage: a flat map from keys to blobs, and nothing more.
+
+A store is any object that follows `Backend`. It is found by the scheme of its URL among the
+entry points of the group `podstack.backends`, so that a stranger's package can add one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+from podstack.errors import UsageError
+from podstack.names import short
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(?://)?")  # two letters at least: C: is a drive
+
+
+class BlobInfo(NamedTuple):
+    """One entry of a listing. `size` in bytes; `tag` changes whenever the content does."""
+
+    key: str
+    size: int
+    tag: str
+
+
+class Backend(Protocol):
+    """A flat map from keys to blobs: all that podstack asks of storage.
+
+    Keys are relative, use "/", and never contain ".." (podstack.keys makes them). Every method
+    may be called from any thread. Every failure is a BackendError that carries url and key.
+    No conditional write exists: podstack gives every key one writer instead.
+    """
+
+    url: str
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Store `data`, or the content of the file it names, replacing any old blob.
+
+        Readers see the old blob or the new one, never a mix. Durable when it returns.
+        """
+        ...
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """The bytes `[start, stop)` of a blob, cut like a slice.
+
+        Raises:
+            BlobMissing: there is none.
+        """
+        ...
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+        """All blobs whose key starts with `prefix`, sorted by key, none twice, after `start_after`."""
+        ...
+
+    def list_dirs(self, prefix: str = "") -> Iterator[str]:
+        """The names one level below `prefix` (empty or ending in "/") that have blobs below them, sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; an absent one is fine."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections. Twice is fine."""
+        ...
+
+
+@runtime_checkable
+class LocalFolder(Protocol):
+    """The optional power of a store that is a folder of this machine: its logs are appended in place."""
+
+    def open_append(self, key: str) -> int:
+        """A file descriptor that appends to `key`, which is made together with its folders."""
+        ...
+
+    def put_hint(self, key: str, data: bytes) -> None:
+        """Like `put`, but free to be lost in a power loss: no fsync."""
+        ...
+
+    def sync_folders(self, key: str) -> None:
+        """Make the names of `key`'s folders, up to the store's root, survive a power loss."""
+        ...
+
+    def path(self, key: str) -> Path:
+        """Where `key` lies on disk."""
+        ...
+
+
+@runtime_checkable
+class LocalStore(Backend, LocalFolder, Protocol):
+    """A store in a folder of this machine: the only kind that is appended to in place."""
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Scheme and rest of a URL; a bare path has the scheme `file`."""
+    match = _SCHEME.match(url)
+    return (match[1].lower(), url[match.end() :]) if match else ("file", url)
+
+
+def open_backend(url: str, options: Mapping[str, str] | None = None) -> Backend:
+    """The store at `url`, served by whichever plug-in claims its scheme. No I/O happens yet.
+
+    Raises:
+        UsageError: no plug-in serves the scheme, two do, or an option is not one of its own.
+    """
+    scheme, _ = split_url(url)
+    plugins = _plugins(scheme)
+    if not plugins:
+        raise UsageError(
+            f"No backend serves {scheme}:// (installed: {_installed()}). Check the URL {short(url)}, or "
+            "install the plug-in; in a checkout, run `pip install -e .` again."
+        )
+    if len(plugins) > 1:
+        claims = " and ".join(plugin.value for plugin in plugins)
+        raise UsageError(f"Two plug-ins serve {scheme}://: {claims}. Uninstall one of them.")
+    try:
+        backend: Backend = plugins[0].load()(url, **(options or {}))
+    except TypeError as error:
+        raise UsageError(f"{scheme}:// does not take these options: {error}.") from error
+    return backend
+
+
+@lru_cache(maxsize=64)
+def _plugins(scheme: str) -> tuple[EntryPoint, ...]:
+    """The entry points for a scheme; looked up once, for it reads every installed package's metadata."""
+    from importlib.metadata import entry_points
+
+    found = {entry.value: entry for entry in entry_points(group="podstack.backends", name=scheme)}
+    return tuple(found[value] for value in sorted(found))
+
+
+def _installed() -> str:
+    from importlib.metadata import entry_points
+
+    return ", ".join(sorted(entry_points(group="podstack.backends").names)) or "none"

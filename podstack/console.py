@@ -1,0 +1,90 @@
+"""What podstack says aloud: one line at start, progress on long work, warnings.
+
+Lines go to stderr, so that a script's own output stays its own. Warnings go to the logger
+`podstack`, which Python prints to stderr unless the program set up logging of its own; that is
+why no NullHandler is attached: a full disk must not go unheard.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from podstack import config
+from podstack.clock import monotonic
+
+logger = logging.getLogger("podstack")
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal, unless PODSTACK_QUIET is set."""
+    if config.quiet() or sys.stderr is None:
+        return
+    try:
+        print(f"podstack: {text}", file=sys.stderr, flush=True)
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # stderr closed, full, or in use below a signal handler
+        return
+
+
+class Warner:
+    """Warns of a trouble that repeats: at once, then at most once a minute, with a count."""
+
+    def __init__(self, every: float = 60.0) -> None:
+        self._every = every
+        self._next = float("-inf")
+        self._unsaid = 0
+
+    def warn(self, text: str) -> None:
+        self._unsaid += 1
+        if monotonic() < self._next:
+            return
+        self._next = monotonic() + self._every
+        times = f" ({self._unsaid} times)" if self._unsaid > 1 else ""
+        self._unsaid = 0
+        logger.warning("%s%s", text, times)
+
+
+class Progress:
+    """A bar for work on many bytes: shown on a terminal once it has taken a second."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self._label, self._total, self._done = label, total, 0
+        self._shown_at = monotonic() + 1.0
+        self._shown = False
+        self._wanted = not config.quiet() and sys.stderr is not None and sys.stderr.isatty()
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._wanted and monotonic() >= self._shown_at:
+            self._shown_at = monotonic() + 0.1
+            self._show()
+
+    def _show(self) -> None:
+        share = self._done / self._total if self._total else 1.0
+        bar = "█" * int(share * 24)
+        self._write(f"\r{self._label} {bar:<24} {share:4.0%} of {readable_bytes(self._total)} ")
+        self._shown = True
+
+    def close(self) -> None:
+        if self._shown:
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError, RuntimeError):
+            self._wanted = False
+
+
+def readable_bytes(count: float) -> str:
+    """`1.4 MB`: bytes in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,169 @@
+"""How runs and experiments look at a prompt and in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from podstack import clock
+from podstack.series import Series
+
+if TYPE_CHECKING:
+    from podstack.experiment import Experiment
+    from podstack.run import Run
+
+_MOST = 40  # parameters or metrics shown before "and n more"
+
+_STYLE = (
+    "<style>.podstack{font:13px/1.5 system-ui,sans-serif;max-width:60em}"
+    ".podstack table{border-collapse:collapse;margin:.4em 0}"
+    ".podstack td,.podstack th{text-align:left;padding:.1em 1.2em .1em 0;border:0;background:none}"
+    ".podstack td.n{text-align:right;font-variant-numeric:tabular-nums}"
+    ".podstack svg{vertical-align:middle}.podstack .dim{opacity:.6}</style>"
+)
+
+
+def run_text(run: Run) -> str:
+    lines = [
+        f"Run {run.name}  {run.id}",
+        f"  {run._status()} · {duration(run.duration)} · experiment {run.experiment_id} · {run.user} · started {clock.readable(run.created)}",
+    ]
+    if run.tags:
+        lines.append(f"  tags: {', '.join(run.tags)}")
+    lines += _section("params", [f"{name} = {_short(value)}" for name, value in run.params.items()])
+    lines += _section("metrics", [repr(series) for series in run.metrics.values()])
+    lines += _section("artifacts", [f"{a.path}  {a.size:,} bytes" for a in run.artifacts.values()])
+    return "\n".join(lines)
+
+
+def run_html(run: Run) -> str:
+    params = _rows((escape(name), _cell(_short(value))) for name, value in run.params.items())
+    metrics = _rows(
+        (
+            escape(series.name),
+            _curve(series),
+            _number(series.last),
+            _number(series.min),
+            _number(series.max),
+        )
+        for series in run.metrics.values()
+    )
+    head = "<tr><th></th><th></th><th>last</th><th>min</th><th>max</th></tr>"
+    facts = f"{run._status()} · {duration(run.duration)} · {run.experiment_id} · {run.user} · {clock.readable(run.created)}"
+    tags = "".join(f" <code>{escape(tag)}</code>" for tag in run.tags)
+    return (
+        f"{_STYLE}<div class=podstack><b>{escape(run.name)}</b> <span class=dim>{escape(run.id)}</span>{tags}"
+        f"<div class=dim>{escape(facts)}</div><table>{params}</table><table>{head if metrics else ''}{metrics}</table></div>"
+    )
+
+
+def experiment_text(experiment: Experiment) -> str:
+    tags = f"  tags: {', '.join(experiment.tags)}" if experiment.tags else ""
+    return f"Experiment {experiment.name!r}  id={experiment.id}  {experiment.status}{tags}"
+
+
+def experiment_html(experiment: Experiment) -> str:
+    return runs_html(experiment.list_runs(), title=f"{experiment.name} · {experiment.status}")
+
+
+def runs_text(runs: Sequence[Run]) -> str:
+    """A table of runs: a line each, one column for every parameter and metric that tells them apart."""
+    rows = _table(runs)
+    if len(rows) == 1:
+        return "no runs"
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def runs_html(runs: Sequence[Run], *, title: str = "") -> str:
+    head, *rows = _table(runs)
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"{_STYLE}<div class=podstack><b>{escape(title)}</b><table><tr>{cells}</tr>{body}</table></div>"
+
+
+def _table(runs: Sequence[Run]) -> list[list[str]]:
+    params = [run.params for run in runs]
+    summaries = [{name: summary.last for name, summary in run.summary.items()} for run in runs]
+    telling = [
+        name
+        for name in _names(params)
+        if len({repr(p.get(name)) for p in params}) > 1 or len(runs) == 1
+    ]
+    measured = _names(summaries)
+    head = ["run", "status", "time", *telling, *measured]
+    return [head] + [
+        [run.name, str(run._status().word), duration(run.duration)]
+        + [_short(p[name]) if name in p else "" for name in telling]
+        + [f"{s[name]:.4g}" if name in s else "" for name in measured]
+        for run, p, s in zip(runs, params, summaries, strict=True)
+    ]
+
+
+def _names(rows: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def duration(seconds: float) -> str:
+    """`1h 04m`, `3m 20s`, `8.2s`."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m {rest:02d}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    shown = lines[:_MOST]
+    more = [f"    … and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
+    return [f"  {title}", *(f"    {line}" for line in shown), *more] if lines else []
+
+
+def _short(value: Any) -> str:
+    text = (
+        value
+        if isinstance(value, str)
+        else f"{value:.6g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _rows(rows: Iterable[Iterable[str]]) -> str:
+    return "".join(
+        "<tr>" + "".join(c if c.startswith("<td") else f"<td>{c}</td>" for c in row) + "</tr>"
+        for row in rows
+    )
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _number(value: float) -> str:
+    return f"<td class=n>{value:.4g}</td>"
+
+
+def _curve(series: Series, width: int = 120, height: int = 22) -> str:
+    """An SVG line of at most 120 points, the last one marked."""
+    values = list(series.values)
+    every = max(1, len(values) // width)
+    finite = [v for v in values[::every] if abs(v) < float("inf")]
+    if len(finite) < 2:
+        return ""
+    low, high = min(finite), max(finite)
+    scale = (height - 4) / (high - low) if high > low else 0.0
+    across = width / (len(finite) - 1)
+    dots = [(i * across, height - 2 - (v - low) * scale) for i, v in enumerate(finite)]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    return (
+        f'<svg width="{width + 4}" height="{height}" role="img"><polyline points="{line}" fill="none" '
+        f'stroke="currentColor" stroke-width="1.3"/><circle cx="{dots[-1][0]:.1f}" cy="{dots[-1][1]:.1f}" r="2" fill="currentColor"/></svg>'
+    )

@@ -1,0 +1,155 @@
+"""How a run ends when nobody calls `finish`: handled here once, for every integration too.
+
+- falling off the end of the script, `sys.exit(0)`: completed
+- `sys.exit` with any other code, an uncaught exception: failed, with the traceback kept
+- Ctrl-C, SIGTERM, SIGHUP: killed
+- a forked child: never ends its parent's run
+- SIGKILL, `os._exit`, power loss: nothing can run; a reader finds the run lost
+
+Hooks are set with the first run and call whatever was there before. A signal that the program
+handles itself, or ignores, is left alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, Protocol
+
+from podstack.clock import monotonic
+from podstack.console import logger
+from podstack.forks import renew_in_child
+from podstack.keeper import keeper
+from podstack.names import COMPLETED, FAILED, KILLED
+
+DEADLINE = 30.0  # seconds that the end of the interpreter waits at most
+_SIGNALS = ("SIGTERM", "SIGHUP")
+_MAX_TRACEBACK = 100_000  # characters
+
+
+class Endable(Protocol):
+    @property
+    def progress(self) -> int:
+        """Grows with everything that is logged."""
+
+    def finish(
+        self, status: str = ..., *, error: str | None = ..., timeout: float = ...
+    ) -> None: ...
+
+    def finish_at_once(self, status: str) -> None:
+        """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
+
+
+class Endings:
+    """The runs that are open in this process, and what is known of its end so far."""
+
+    def __init__(self) -> None:
+        self._open: list[Endable] = []
+        self._hooked = False
+        self._verdict: tuple[str, str | None] | None = (
+            None  # what an uncaught exception or sys.exit said
+        )
+        self._progress_then: list[int] = []
+        renew_in_child(self)
+
+    def renew_in_child(self) -> None:
+        self._open = []
+
+    def opened(self, run: Endable) -> None:
+        self._open.append(run)
+        self._hook()
+
+    def closed(self, run: Endable) -> None:
+        if run in self._open:
+            self._open.remove(run)
+
+    def _hook(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for name in _SIGNALS:
+                self._hook_signal(getattr(signal, name, None))
+        if self._hooked:
+            return
+        self._hooked = True
+        atexit.register(self._at_exit)
+        self._hook_exceptions()
+        self._hook_sys_exit()
+
+    def _hook_signal(self, number: signal.Signals | None) -> None:
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        for run in list(self._open):
+            run.finish_at_once(KILLED)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # so that whoever waits for us sees the signal
+
+    def _hook_exceptions(self) -> None:
+        before = sys.excepthook
+
+        def excepthook(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            self._note(
+                KILLED if issubclass(kind, KeyboardInterrupt) else FAILED, traceback_text(error)
+            )
+            before(kind, error, trace)
+
+        sys.excepthook = excepthook
+
+    def _hook_sys_exit(self) -> None:
+        """The exit code cannot be seen from an atexit handler, so it is noted where it is given."""
+        before = sys.exit
+
+        def exit(status: Any = None, /) -> NoReturn:
+            if threading.current_thread() is threading.main_thread():
+                self._note(*verdict_of(SystemExit(status)))
+            before(status)
+
+        sys.exit = exit
+
+    def _note(self, status: str, error: str | None) -> None:
+        self._verdict = (status, error)
+        self._progress_then = [run.progress for run in self._open]
+
+    def _at_exit(self) -> None:
+        """End what is still open, then let the background finish its work."""
+        status, error = self._verdict or (COMPLETED, None)
+        if self._progress_then != [run.progress for run in self._open]:
+            status, error = COMPLETED, None  # that exit was caught, and training went on
+        deadline = monotonic() + DEADLINE
+        for run in list(self._open):
+            run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
+        if not keeper.wait(max(0.1, deadline - monotonic())):
+            logger.warning(
+                "the disk did not take everything within %d s: the last lines may not be synced",
+                DEADLINE,
+            )
+
+
+def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
+    """The status that an exception stands for, and its traceback where it is a failure."""
+    if error is None:
+        return COMPLETED, None
+    if isinstance(error, SystemExit):
+        clean = error.code is None or error.code == 0
+        return (COMPLETED, None) if clean else (FAILED, f"SystemExit: {error.code}")
+    if isinstance(error, KeyboardInterrupt):
+        return KILLED, None
+    if isinstance(error, GeneratorExit):
+        return COMPLETED, None
+    return FAILED, traceback_text(error)
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback as Python prints it, its end kept where it is very long."""
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return text.encode("utf-8", "backslashreplace").decode()[-_MAX_TRACEBACK:]
+
+
+endings = Endings()

@@ -1,0 +1,80 @@
+"""Every error podstack raises on purpose.
+
+PodstackError
+├── UsageError          (ValueError)           the call itself is wrong; never retried
+│   └── WrongTypeError  (TypeError)            a value of a kind that cannot be stored
+├── NotFoundError       (LookupError)          no such run, experiment, metric or artifact
+├── RunClosedError      (RuntimeError)         the run is already finished
+├── MissingExtraError   (ModuleNotFoundError)  an optional dependency is not installed
+└── BackendError        (OSError)              storage refused; carries .url and .key
+    ├── BlobMissing     (FileNotFoundError)
+    ├── DamagedError                           stored bytes are not what their record says
+    └── BackendUnavailable                     timeout, throttling, 5xx: worth a retry
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PodstackError(Exception):
+    """Base of all errors of this package."""
+
+
+class UsageError(PodstackError, ValueError):
+    """The call itself is wrong. Nothing of it was stored; calling again the same way will not help."""
+
+
+class WrongTypeError(UsageError, TypeError):
+    """A value of a kind that cannot be stored, such as a string as a metric."""
+
+
+class NotFoundError(PodstackError, LookupError):
+    """No such run, experiment, metric or artifact."""
+
+    @classmethod
+    def among(
+        cls, kind: str, wanted: str, known: Iterable[str], *, hint: str = ""
+    ) -> NotFoundError:
+        """Name the nearest of what exists, so that a typo is seen at once."""
+        from difflib import get_close_matches  # only where something is already wrong
+
+        names = sorted(set(known))
+        near = get_close_matches(wanted, names, n=3, cutoff=0.4) or names[-3:]
+        found = f"nearest of {len(names)}: {', '.join(near)}" if near else f"there is no {kind} yet"
+        return cls(f"No {kind} {wanted!r} ({found}).{' ' + hint if hint else ''}")
+
+
+class RunClosedError(PodstackError, RuntimeError):
+    """The run is already finished."""
+
+
+class MissingExtraError(PodstackError, ModuleNotFoundError):
+    """An optional dependency is not installed."""
+
+    @classmethod
+    def for_(cls, cause: ModuleNotFoundError, *, extra: str) -> Exception:
+        """Name the extra to install, or hand back `cause` if something else broke."""
+        if (cause.name or "").partition(".")[0] != extra:
+            return cause  # a broken keras is not a missing keras
+        return cls(f"{extra} is not installed. Run: pip install 'podstack[{extra}]'")
+
+
+class BackendError(PodstackError, OSError):
+    """Storage refused."""
+
+    def __init__(self, message: str, *, url: str = "", key: str = "") -> None:
+        super().__init__(message)  # one positional argument, so that pickle can rebuild it
+        self.url, self.key = url, key
+
+
+class BlobMissing(BackendError, FileNotFoundError):
+    """There is no blob under that key."""
+
+
+class DamagedError(BackendError):
+    """The stored bytes are not what their record says."""
+
+
+class BackendUnavailable(BackendError):
+    """Timeout, throttling or a 5xx: worth a retry."""

@@ -1,0 +1,124 @@
+"""An experiment: a named group of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from podstack import clock, display, names
+from podstack.names import COMPLETED, RUNNING
+from podstack.oplog import Change, Fold
+from podstack.reader import OpLogs
+from podstack.run import Run
+from podstack.store import Store
+
+ACTIVE, ARCHIVED = "active", "archived"
+STATUSES = (ACTIVE, COMPLETED, ARCHIVED)
+
+
+class Experiment:
+    """A named group of runs. The same name is the same experiment, on every host."""
+
+    def __init__(self, store: Store, experiment_id: str) -> None:
+        self.id = experiment_id
+        self._store = store
+        self._logs = OpLogs(store.backend, store.keys.experiment(experiment_id))
+
+    @property
+    def name(self) -> str:
+        return str(self._fold().get("name") or self.id)
+
+    @property
+    def description(self) -> str:
+        return str(self._fold().get("description", ""))
+
+    @property
+    def tags(self) -> list[str]:
+        return sorted(self._fold().below("tags"))
+
+    @property
+    def created(self) -> float:
+        """Epoch seconds."""
+        return clock.stamp_time(self._fold().first)
+
+    @property
+    def status(self) -> str:
+        """archived; else active (no runs yet, or one is running); else completed."""
+        if self.archived:
+            return ARCHIVED
+        runs = self.list_runs()
+        return COMPLETED if runs and all(run.status != RUNNING for run in runs) else ACTIVE
+
+    @property
+    def archived(self) -> bool:
+        return bool(self._fold().get("archived"))
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self._fold().get("deleted"))
+
+    def list_runs(self) -> list[Run]:
+        """Its runs, oldest first; deleted ones are left out."""
+        return [run for run in runs_of(self._store) if run.experiment_id == self.id]
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: list[str] | tuple[str, ...] | str | None = None,
+    ) -> None:
+        """Change what is given. The id stays, whatever the name becomes. `tags` replaces all tags."""
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = names.check_name("experiment", name)
+        if description is not None:
+            changes["description"] = names.check_text("A description", description)
+        if tags is not None:
+            wanted = names.check_tags(tags)
+            changes |= {f"tags/{tag}": None for tag in self.tags} | {
+                f"tags/{tag}": True for tag in wanted
+            }
+        if changes:
+            self._edit(changes)
+
+    def archive(self) -> None:
+        """Put it away; its runs stay. `restore` brings it back."""
+        self._edit({"archived": True})
+
+    def restore(self) -> None:
+        """Undo `archive` and `delete`."""
+        self._edit({"archived": None, "deleted": None})
+
+    def delete(self) -> None:
+        """Hide it and its runs; `restore` brings both back."""
+        self._edit({"deleted": True})
+
+    def purge(self) -> None:
+        """Remove all its runs for good, and hide what is left of it."""
+        for run in self.list_runs():
+            run.purge()
+        self.delete()
+
+    def history(self, path: str) -> list[Change]:
+        """Every value a fact ever had, oldest first: `history("name")`."""
+        return self._logs.history(path)
+
+    def _fold(self) -> Fold:
+        return self._logs.fold()
+
+    def _edit(self, changes: Mapping[str, Any]) -> None:
+        self._fold()  # so that this edit wins over all that its author could see
+        self._store.edit(self._store.keys.experiment(self.id), changes)
+
+    def __repr__(self) -> str:
+        return display.experiment_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.experiment_html(self)
+
+
+def runs_of(store: Store) -> list[Run]:
+    """All runs that are not deleted, oldest first."""
+    runs = (Run(store, run) for run in store.reader.run_ids())
+    return sorted((run for run in runs if not run.deleted), key=lambda run: (run.created, run.id))

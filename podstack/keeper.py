@@ -1,0 +1,148 @@
+"""The one background thread of a process: fsync, heartbeats, retries, hashes.
+
+It starts with the first open run and ends with the last. Whatever it does is slow and can be
+lost without losing data: lines were handed to the operating system before it hears of them.
+Nothing here is waited for except by `wait`, and that has a deadline. Safe from signal handlers:
+every lock is reentrant and the queue's `put` is too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from podstack.clock import monotonic
+from podstack.console import Warner, logger
+from podstack.forks import renew_in_child
+
+_TICK = 1.0  # seconds
+
+Job = Iterable[None]
+
+
+class Kept(Protocol):
+    def tick(self) -> None:
+        """Do what is due; called about once a second, from one thread at a time."""
+
+
+class Keeper:
+    """Runs jobs one after the other, and calls every kept object about once a second between them.
+
+    A job is an iterator that does a little at each step, so that heartbeats go on during the
+    hashing of a large file.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[Kept] = []
+        self._warner = Warner()
+        self._begin()
+        renew_in_child(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()  # guards _kept and _thread
+        self._working = threading.RLock()  # held by whoever runs jobs and ticks
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._next_tick = 0.0
+
+    def renew_in_child(self) -> None:
+        """The thread and the jobs stay with the parent; kept objects renew themselves."""
+        self._kept = []
+        self._begin()
+
+    def keep(self, kept: Kept) -> None:
+        with self._lock:
+            if kept not in self._kept:
+                self._kept.append(kept)
+            self._start()
+
+    def forget(self, kept: Kept) -> None:
+        with self._lock:
+            if kept in self._kept:
+                self._kept.remove(kept)
+
+    def submit(self, job: Job) -> None:
+        with self._lock:
+            self._jobs.put(job)
+            self._start()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until all jobs submitted so far are done; False if `timeout` seconds were not enough.
+
+        Where there is no thread (none can be started, or the interpreter is going down), the
+        jobs run here instead.
+        """
+        if self._thread is None:
+            self._work_until_idle()
+            return True
+        done: SimpleQueue[None] = SimpleQueue()
+        self.submit(_tell(done))
+        try:
+            done.get(timeout=timeout)
+        except Empty:
+            return False
+        return True
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._loop, name="podstack-keeper", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is going down
+            self._warner.warn(
+                f"no background thread ({error}): data is synced when the run is flushed or finished"
+            )
+            return
+        self._thread = thread
+
+    def _loop(self) -> None:
+        while True:
+            with self._lock:
+                if not self._kept and self._jobs.empty():
+                    self._thread = None
+                    return
+            try:
+                job = self._jobs.get(timeout=max(0.0, self._next_tick - monotonic()))
+            except Empty:
+                job = ()
+            self._do(job)
+            self._tick_if_due()
+
+    def _work_until_idle(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return
+            self._do(job)
+
+    def _do(self, job: Job) -> None:
+        try:
+            with self._working:
+                for _ in job:
+                    self._tick_if_due()
+        except Exception:  # the outermost frame of the thread: told aloud, and the next job goes on
+            logger.exception("background work failed")
+
+    def _tick_if_due(self) -> None:
+        if monotonic() < self._next_tick:
+            return
+        self._next_tick = monotonic() + _TICK
+        with self._lock:
+            kept = list(self._kept)
+        for one in kept:
+            try:
+                one.tick()
+            except Exception:  # the outermost frame of the thread: told aloud, and the others go on
+                logger.exception("background work failed")
+
+
+def _tell(done: SimpleQueue[None]) -> Iterator[None]:
+    yield
+    done.put(None)
+
+
+keeper = Keeper()

@@ -1,0 +1,124 @@
+"""Every key of the store, made and taken apart in one place.
+
+Only ids and checked artifact paths become part of a key; a name never does.
+`FORMAT.md` is the norm that this file follows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from podstack.errors import UsageError
+from podstack.names import is_id, short
+
+STORE = "podstack.json"
+MAX_KEY = 1000  # bytes; S3 ends at 1024
+
+_SEGMENT = re.compile(r"(\d{6,})\.jsonl(\.gz)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Project:
+    """The keys of one project."""
+
+    def __init__(self, name: str) -> None:
+        self.root = f"projects/{name}/"
+        self.experiments = f"{self.root}experiments/"
+        self.runs = f"{self.root}runs/"
+        self.live = f"{self.root}live/"
+        self.tombs = f"{self.root}tombs/"
+
+    def experiment(self, experiment: str) -> str:
+        return f"{self.experiments}{experiment}/"
+
+    def experiment_log(self, experiment: str, writer: str) -> str:
+        return f"{self.experiments}{experiment}/{writer}.jsonl"
+
+    def run(self, run: str) -> str:
+        return f"{self.runs}{run}/"
+
+    def meta(self, run: str) -> str:
+        return f"{self.runs}{run}/meta/"
+
+    def meta_log(self, run: str, writer: str) -> str:
+        return f"{self.runs}{run}/meta/{writer}.jsonl"
+
+    def metrics(self, run: str) -> str:
+        return f"{self.runs}{run}/metrics/"
+
+    def segment(self, run: str, writer: str, seq: int) -> str:
+        return f"{self.runs}{run}/metrics/{writer}/{seq:06d}.jsonl"
+
+    def live_hint(self, run: str, writer: str) -> str:
+        return f"{self.live}{run}.{writer}.json"
+
+    def live_of(self, run: str) -> str:
+        return f"{self.live}{run}."
+
+    def tomb(self, run: str) -> str:
+        return f"{self.tombs}{run}.json"
+
+
+class Segment(NamedTuple):
+    """Where a metrics object belongs: segment `seq` of `writer`."""
+
+    writer: str
+    seq: int
+
+
+def segment_of(key: str) -> Segment | None:
+    """The place of a metrics key, or None for an object that format 1 does not know."""
+    parent, _, name = key.rpartition("/")
+    match = _SEGMENT.fullmatch(name)
+    writer = parent.rpartition("/")[2]
+    return Segment(writer, int(match[1])) if match and is_id(writer) else None
+
+
+def log_writer(key: str) -> str | None:
+    """The writer of an op log's key, or None for any other object."""
+    name = key.rpartition("/")[2]
+    stem = name.removesuffix(".gz").removesuffix(".jsonl")
+    return stem if stem != name and is_id(stem) else None
+
+
+def child(key: str, prefix: str) -> str:
+    """The first component of `key` below `prefix`."""
+    return key[len(prefix) :].partition("/")[0]
+
+
+def artifact(folder: str, path: str) -> str:
+    """Where a file lies, relative to its run: so that a run's folder may be copied anywhere."""
+    return f"artifacts/{folder}/{path}"
+
+
+def is_artifact_key(key: object) -> bool:
+    """Whether a stored entry points to a place inside its run's artifacts, and nowhere else."""
+    return (
+        isinstance(key, str)
+        and key.startswith("artifacts/")
+        and not {"", ".", ".."} & set(key.split("/"))
+    )
+
+
+def artifact_path(path: str) -> str:
+    """`path`, if it may name an artifact: relative, `/` between parts, nothing that climbs.
+
+    Raises:
+        UsageError: it is empty, absolute, too long, or has an odd part.
+    """
+    parts = path.split("/")
+    odd = any(
+        part in ("", ".", "..") or len(part.encode("utf-8", "replace")) > 255 for part in parts
+    )
+    if (
+        odd
+        or _CONTROL.search(path)
+        or "\\" in path
+        or len(path.encode("utf-8", "replace")) > MAX_KEY - 200
+    ):
+        raise UsageError(
+            f"{short(path)} cannot name an artifact: use a relative path with '/' between its parts, "
+            "without '..', backslashes or control characters, such as 'checkpoints/epoch_3.pt'."
+        )
+    return path

@@ -1,0 +1,137 @@
+"""What a run's status is, given that a killed process cannot say so itself.
+
+A run is what its facts say, except that one said to be running is lost once none of its writers
+lives: its process is gone from this machine, or its heartbeat has been silent for the longer of
+5 minutes and 5 intervals. A lost run that speaks again is running again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from podstack import clock, processes
+from podstack.backend import BlobInfo
+from podstack.errors import BlobMissing
+from podstack.names import ENDINGS, FAILED, RUNNING
+from podstack.oplog import Fold
+from podstack.reader import StoreReader
+
+PATIENCE = 300.0  # seconds
+
+
+class Status(NamedTuple):
+    """`word` is running, completed, failed or killed; `lost_since` is set where nobody said so."""
+
+    word: str
+    lost_since: float | None = None
+
+    def __str__(self) -> str:
+        return (
+            self.word
+            if self.lost_since is None
+            else f"{self.word} (lost since {clock.readable(self.lost_since)})"
+        )
+
+
+class Liveness:
+    """Tells which writers of a store's runs are alive, from what this reader has seen.
+
+    A hint is compared with its earlier self by this reader's own clock; only a hint seen for the
+    first time is judged by the writer's.
+    """
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+        self._seen: dict[
+            str, tuple[str, float | None]
+        ] = {}  # key of a hint -> (tag, when it was seen to change)
+
+    def status(self, run: str, fold: Fold) -> Status:
+        word = str(fold.get("status", RUNNING))
+        if word != RUNNING:
+            return Status(word)
+        hints = dict(self._reader.hints(run))
+        signs = [sign for sign in _writers(fold) if sign.role != "child"]
+        alive = [
+            sign
+            for sign in signs
+            if sign.ending is None and self._lives(sign, hints.get(sign.writer))
+        ]
+        if alive:
+            return Status(RUNNING)
+        latest = max(signs, key=lambda sign: sign.last, default=None)
+        if latest is not None and latest.ending is not None:
+            return Status(latest.ending)
+        last_seen = [self._last_time(sign, hints.get(sign.writer)) for sign in signs]
+        return Status(FAILED, max(last_seen, default=clock.stamp_time(fold.stamp)))
+
+    def others_alive(self, run: str, fold: Fold, but: str) -> bool:
+        """Whether a writer other than `but` still records this run."""
+        hints = dict(self._reader.hints(run))
+        return any(
+            sign.writer != but
+            and sign.role != "child"
+            and sign.ending is None
+            and self._lives(sign, hints.get(sign.writer))
+            for sign in _writers(fold)
+        )
+
+    def _lives(self, sign: _Writer, hint: BlobInfo | None) -> bool:
+        if processes.is_gone(sign.record):
+            return False
+        silent_for = self._unchanged_for(hint) if hint is not None else None
+        if silent_for is None:
+            silent_for = clock.now() - self._last_time(sign, hint)
+        return silent_for <= max(PATIENCE, 5 * sign.interval)
+
+    def _unchanged_for(self, hint: BlobInfo) -> float | None:
+        """Seconds since this reader saw the hint change; None where it never did."""
+        tag, changed = self._seen.get(hint.key, ("", None))
+        if tag != hint.tag:
+            changed = clock.monotonic() if tag else None
+            self._seen[hint.key] = (hint.tag, changed)
+        return None if changed is None else clock.monotonic() - changed
+
+    def _last_time(self, sign: _Writer, hint: BlobInfo | None) -> float:
+        beat = 0.0
+        if hint is not None:
+            try:
+                beat = float(orjson.loads(self._reader.backend.get(hint.key))["t"])
+            except (BlobMissing, ValueError, KeyError, TypeError):
+                beat = 0.0  # gone or damaged meanwhile: the facts still have a time
+        return max(beat, clock.stamp_time(sign.last))
+
+
+class _Writer(NamedTuple):
+    writer: str
+    record: Any
+    role: str
+    interval: float
+    last: str  # the largest stamp it is known to have written
+    ending: str | None
+
+
+def _writers(fold: Fold) -> Iterator[_Writer]:
+    for writer, change in fold.changes_below("writers"):
+        record = change.value if isinstance(change.value, dict) else {}
+        closed = fold.change(f"closed/{writer}")
+        ending = (
+            closed.value.get("status")
+            if closed is not None and isinstance(closed.value, dict)
+            else None
+        )
+        yield _Writer(
+            writer=writer,
+            record=record,
+            role=str(record.get("role", "main")),
+            interval=_number(record.get("interval")),
+            last=max(change.stamp, closed.stamp if closed is not None else ""),
+            ending=ending if ending in ENDINGS else None,
+        )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -1,0 +1,149 @@
+"""Op logs: everything of a run or an experiment that is not a metric, as lines that merge.
+
+`{"h": "<stamp>", "set": {"params/lr": 0.001, "tags/baseline": true}}`
+
+A path's value is what the largest (stamp, writer) set; null deletes. So a fold does not depend
+on the order in which lines or logs are read, and reading one twice changes nothing. Pure: no
+I/O and no clock in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+JsonValue = Any
+NONE = {"$none": True}  # a value that is None: a plain null would delete its path
+
+
+class Op(NamedTuple):
+    """One line: what `writer` set at `stamp`."""
+
+    stamp: str
+    writer: str
+    changes: Mapping[str, JsonValue]
+
+
+class Change(NamedTuple):
+    """One value that a path had or has; None as `value` means that it was deleted."""
+
+    stamp: str
+    writer: str
+    value: JsonValue
+
+    @property
+    def rank(self) -> tuple[str, str, bytes]:
+        """What decides between two changes of one path; the last part only for damaged logs."""
+        return self.stamp, self.writer, orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)
+
+
+def encode(stamp: str, changes: Mapping[str, JsonValue]) -> bytes:
+    """One line, newline included."""
+    return orjson.dumps({"h": stamp, "set": changes}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(data: bytes, writer: str) -> tuple[list[Op], int]:
+    """The ops of all whole lines, and how many lines could not be read.
+
+    A line that is an object without "h" and "set" belongs to a later version: it is passed over.
+    """
+    ops: list[Op] = []
+    damaged = 0
+    for line in data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]:
+        try:
+            row = orjson.loads(line)
+        except ValueError:
+            damaged += 1
+            continue
+        if (
+            isinstance(row, dict)
+            and isinstance(row.get("h"), str)
+            and isinstance(row.get("set"), dict)
+        ):
+            ops.append(Op(row["h"], writer, row["set"]))
+    return ops, damaged
+
+
+class Fold:
+    """The state that a set of ops stands for."""
+
+    def __init__(self, ops: Iterable[Op] = ()) -> None:
+        self._changes: dict[str, Change] = {}
+        self.stamp = ""  # the largest seen
+        self.first = ""  # the smallest seen
+        for op in ops:
+            self.add(op)
+
+    def add(self, op: Op) -> None:
+        self.stamp = max(self.stamp, op.stamp)
+        self.first = min(self.first or op.stamp, op.stamp)
+        for path, value in op.changes.items():
+            change = Change(op.stamp, op.writer, value)
+            known = self._changes.get(path)
+            if (
+                known is None
+                or (change.stamp, change.writer) > (known.stamp, known.writer)
+                or (change[:2] == known[:2] and change.rank > known.rank)
+            ):
+                self._changes[path] = change
+
+    def merge(self, other: Fold) -> Fold:
+        """The fold of both sets of ops."""
+        both = Fold()
+        for fold in (self, other):
+            both.stamp = max(both.stamp, fold.stamp)
+            both.first = min(filter(None, (both.first, fold.first)), default="")
+            for path, change in fold._changes.items():
+                known = both._changes.get(path)
+                if known is None or change.rank > known.rank:
+                    both._changes[path] = change
+        return both
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fold) and self._changes == other._changes
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def get(self, path: str, default: JsonValue = None) -> JsonValue:
+        change = self._changes.get(path)
+        return default if change is None or change.value is None else _value(change.value)
+
+    def change(self, path: str) -> Change | None:
+        """Who set the value of `path`, and when; None where it is unset or deleted."""
+        change = self._changes.get(path)
+        return change if change is not None and change.value is not None else None
+
+    def below(self, field: str) -> dict[str, JsonValue]:
+        """`{"lr": 0.001, …}` for the field `params`: its paths without it, in the order they were set."""
+        return {name: _value(change.value) for name, change in self.changes_below(field)}
+
+    def changes_below(self, field: str) -> Iterator[tuple[str, Change]]:
+        prefix = f"{field}/"
+        found = [
+            (path[len(prefix) :], change)
+            for path, change in self._changes.items()
+            if path.startswith(prefix) and change.value is not None
+        ]
+        return iter(sorted(found, key=lambda pair: pair[1].stamp))
+
+
+def history(ops: Iterable[Op], path: str) -> list[Change]:
+    """Every value `path` ever had, oldest first."""
+    changes = {
+        Change(op.stamp, op.writer, op.changes[path]).rank: op for op in ops if path in op.changes
+    }
+    return [
+        Change(op.stamp, op.writer, _value(op.changes[path]))
+        for _, op in sorted(changes.items(), key=lambda x: x[0])
+    ]
+
+
+def stored(value: JsonValue) -> JsonValue:
+    """`value` as it stands in a line: None needs a mark, since null deletes."""
+    return NONE if value is None else value
+
+
+def _value(value: JsonValue) -> JsonValue:
+    return None if value == NONE else value

@@ -1,0 +1,242 @@
+"""The way in: the longest version of each log that was seen, folded and decoded.
+
+A reader never waits and takes no lock in the store. It keeps what it has read, asks again only
+for what grew, and drops what follows the last newline. A damaged object costs only itself and is
+named in a warning.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from podstack import keys, oplog, points
+from podstack.backend import Backend, BlobInfo
+from podstack.clock import hybrid_clock
+from podstack.console import logger
+from podstack.errors import BlobMissing
+from podstack.forks import renew_in_child
+from podstack.keys import Project
+from podstack.oplog import Change, Fold, Op
+from podstack.points import Batch
+
+
+class _Log:
+    """One growing object, as far as it was read."""
+
+    def __init__(self) -> None:
+        self.tag = ""
+        self.offset = 0  # plain bytes that were decoded, up to a newline
+        self.checksum = 0  # CRC-32 of those
+        self.damaged = 0  # lines that could not be read
+
+    def grown(self, backend: Backend, info: BlobInfo) -> bytes:
+        """The whole lines that are new since the last call; nothing where the object is gone."""
+        if info.tag == self.tag:
+            return b""
+        packed = info.key.endswith(".gz")
+        try:
+            data = (
+                _unpacked(backend.get(info.key))[self.offset :]
+                if packed
+                else backend.get(info.key, start=self.offset)
+            )
+        except BlobMissing:
+            return b""
+        except (OSError, EOFError, zlib.error) as error:
+            if not packed:
+                raise
+            logger.warning(
+                "%s in %s is damaged (%s); it is passed over", info.key, backend.url, error
+            )
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self.tag = info.tag
+        self.offset += len(whole)
+        self.checksum = zlib.crc32(whole, self.checksum)
+        return whole
+
+
+def _unpacked(data: bytes) -> bytes:
+    return gzip.decompress(data)
+
+
+class OpLogs:
+    """The fold of all op logs below one prefix."""
+
+    def __init__(self, backend: Backend, prefix: str) -> None:
+        self._backend, self._prefix = backend, prefix
+        self._logs: dict[str, _Log] = {}
+        self._ops: list[Op] = []
+        self._fold = Fold()
+        self._lock = threading.RLock()
+        renew_in_child(self)
+
+    def renew_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+    def fold(self) -> Fold:
+        """The state as of now. Cheap where nothing changed: one listing."""
+        with self._lock:
+            for info in self._backend.list(self._prefix):
+                writer = keys.log_writer(info.key)
+                if writer is not None:
+                    self._read(info, writer)
+            return self._fold
+
+    def history(self, path: str) -> list[Change]:
+        """Every value `path` ever had, oldest first."""
+        self.fold()
+        return oplog.history(self._ops, path)
+
+    def _read(self, info: BlobInfo, writer: str) -> None:
+        log = self._logs.setdefault(writer, _Log())
+        ops, damaged = oplog.decode(log.grown(self._backend, info), writer)
+        for op in ops:
+            self._fold.add(op)
+        self._ops += ops
+        if damaged and not log.damaged:
+            logger.warning(
+                "%s in %s has %d lines that cannot be read; they are passed over",
+                info.key,
+                self._backend.url,
+                damaged,
+            )
+        log.damaged += damaged
+        hybrid_clock.observe(self._fold.stamp)
+
+
+class _SegmentLog(_Log):
+    """One segment of points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[Batch] = []
+
+
+class PointLogs:
+    """The points of one run, by writer, as far as they were read."""
+
+    def __init__(self, backend: Backend, prefix: str) -> None:
+        self._backend, self._prefix = backend, prefix
+        self._segments: dict[tuple[str, int], _SegmentLog] = {}
+        self._distrusted: set[tuple[str, int]] = set()
+        self._told: set[tuple[str, int]] = set()
+        self._lock = threading.RLock()
+        renew_in_child(self)
+
+    def renew_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+    def refresh(self, seals: dict[str, Any]) -> bool:
+        """Read what is new; whether there was anything.
+
+        Args:
+            seals: for each writer that closed, the [bytes, CRC-32] of each of its segments. A
+                segment that contradicts its seal is passed over and named: it could hold a wrong value.
+        """
+        with self._lock:
+            before = self._state()
+            for place, info in self._longest().items():
+                self._read(place, info)
+            self._check(seals)
+            return self._state() != before
+
+    def batches(self) -> list[tuple[str, list[Batch]]]:
+        """(writer, its batches in order) for all writers."""
+        with self._lock:
+            by_writer: dict[str, list[Batch]] = {}
+            for place in sorted(self._segments):
+                if place not in self._distrusted:
+                    by_writer.setdefault(place[0], []).extend(self._segments[place].batches)
+            return list(by_writer.items())
+
+    def largest_step(self) -> int | None:
+        """The largest step that any writer used; None before the first point."""
+        steps = [points.largest_step(batches) for _, batches in self.batches()]
+        return max((step for step in steps if step is not None), default=None)
+
+    def _longest(self) -> dict[tuple[str, int], BlobInfo]:
+        """One object for each segment: a packed copy counts only where there is no plain one."""
+        found: dict[tuple[str, int], BlobInfo] = {}
+        for info in self._backend.list(self._prefix):
+            place = keys.segment_of(info.key)
+            if place is not None and (place not in found or found[place].key.endswith(".gz")):
+                found[place] = info
+        return found
+
+    def _read(self, place: tuple[str, int], info: BlobInfo) -> None:
+        segment = self._segments.setdefault(place, _SegmentLog())
+        batches, damaged = points.decode(segment.grown(self._backend, info))
+        segment.batches += batches
+        if damaged and not segment.damaged:
+            logger.warning(
+                "%s in %s has %d lines that cannot be read; they are passed over",
+                info.key,
+                self._backend.url,
+                damaged,
+            )
+        segment.damaged += damaged
+
+    def _check(self, seals: dict[str, Any]) -> None:
+        for (writer, seq), segment in self._segments.items():
+            seal = _seal_of(seals.get(writer), seq)
+            if (
+                seal is None
+                or (writer, seq) in self._told
+                or seal == (segment.offset, segment.checksum)
+            ):
+                continue
+            self._told.add((writer, seq))
+            name = f"segment {seq} of writer {writer} below {self._backend.url}/{self._prefix}"
+            if segment.offset < seal[0]:
+                logger.warning(
+                    "%s is cut off: %d of %d bytes are there", name, segment.offset, seal[0]
+                )
+            else:
+                self._distrusted.add((writer, seq))
+                logger.warning(
+                    "%s is not what its seal says; it is passed over, for a value in it may be wrong",
+                    name,
+                )
+
+    def _state(self) -> list[int]:
+        return [len(self._distrusted), *(segment.offset for segment in self._segments.values())]
+
+
+def _seal_of(seals: object, seq: int) -> tuple[int, int] | None:
+    if not isinstance(seals, list) or seq >= len(seals):
+        return None
+    seal = seals[seq]
+    valid = (
+        isinstance(seal, list) and len(seal) == 2 and all(isinstance(part, int) for part in seal)
+    )
+    return (seal[0], seal[1]) if valid else None
+
+
+class StoreReader:
+    """What a store holds. The seam for the index: whoever lists asks here."""
+
+    def __init__(self, backend: Backend, project: Project) -> None:
+        self.backend, self.keys = backend, project
+
+    def run_ids(self) -> list[str]:
+        """All runs that are not purged, oldest first as far as ids tell."""
+        purged = self.purged()
+        return [run for run in self.backend.list_dirs(self.keys.runs) if run not in purged]
+
+    def experiment_ids(self) -> list[str]:
+        return list(self.backend.list_dirs(self.keys.experiments))
+
+    def purged(self) -> set[str]:
+        prefix = self.keys.tombs
+        return {info.key[len(prefix) :].removesuffix(".json") for info in self.backend.list(prefix)}
+
+    def hints(self, run: str) -> Iterator[tuple[str, BlobInfo]]:
+        """(writer, where its hint is) for the writers of a run that say they are alive."""
+        prefix = self.keys.live_of(run)
+        for info in self.backend.list(prefix):
+            yield info.key[len(prefix) :].removesuffix(".json"), info
