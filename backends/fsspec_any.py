@@ -13,7 +13,7 @@ from podstack.errors import BackendError, BlobMissing, UsageError
 
 
 class FsspecBackend:
-    """A `podstack.backend.Backend` over an fsspec filesystem whose `pipe_file` is atomic for readers.
+    """A `podstack.backend.Backend` over an fsspec filesystem with an atomic `pipe_file`.
 
     Args:
         url: what the user wrote, for messages.

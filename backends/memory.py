@@ -1,4 +1,4 @@
-"""Stores in this process's memory: `memory://name`. For tests, demos and notebooks that keep nothing."""
+"""Stores in this process's memory, `memory://name`: for tests and for what need not be kept."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def source_of(path: object, artifact_path: object) -> Source:
 
     Raises:
         WrongTypeError: `path` is no path.
-        UsageError: it is missing, a folder, not a plain file, unreadable, or its name cannot be stored.
+        UsageError: it is missing, a folder, not a plain file or unreadable, or cannot be named.
     """
     text = _path_text(path)
     try:
@@ -52,7 +52,7 @@ def source_of(path: object, artifact_path: object) -> Source:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(
-            f"Cannot log {short(text)}: {reason}. Paths are relative to {os.getcwd()}."
+            f"Cannot log {short(text)}: {reason}. Paths start at {os.getcwd()}."
         ) from None
     if stat.S_ISDIR(facts.st_mode):
         raise UsageError(f"{short(text)} is a folder: use run.log_artifacts({short(text)}).")
@@ -70,7 +70,9 @@ def source_of(path: object, artifact_path: object) -> Source:
 
 
 def sources_in(folder: object, artifact_path: object) -> list[Source]:
-    """All plain files below a folder, under their paths relative to it; links to folders are not followed.
+    """All plain files below a folder, under their paths relative to it.
+
+    Links to folders are not followed.
 
     Raises:
         UsageError: it is no folder, holds no file, or a name in it cannot be stored.
@@ -202,9 +204,7 @@ def _copy_consistently(source: str, target: Path, progress: Progress) -> int:
                 if _version(reading.fileno()) == before:
                     os.replace(temporary, target)
                     return before[0]
-        raise UsageError(
-            f"{short(source)} changes while it is copied. Log it once it is complete, or log a copy."
-        )
+        raise UsageError(f"{short(source)} changes while it is copied. Log it once it is complete.")
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -215,7 +215,7 @@ def _version(descriptor: int) -> tuple[int, int]:
 
 
 def _copy(reading: int, writing: int, size: int, progress: Progress) -> None:
-    """Copy inside the kernel where the system can, as shutil.copyfile does, a piece at a time for the bar."""
+    """Copy inside the kernel where the system can, a piece at a time for the bar."""
     send = _sendfile if hasattr(os, "sendfile") else _read_write
     done = 0
     while done < size:
@@ -313,12 +313,14 @@ class Artifact:
     def _verify(self, digest: str) -> None:
         if self.sha256 is not None and digest != self.sha256:
             raise DamagedError(
-                f"{self.path} in {self._store.url} is damaged: its SHA-256 is {digest}, logged was {self.sha256}.",
+                f"{self.path} in {self._store.url} is damaged: "
+                f"its SHA-256 is {digest}, logged was {self.sha256}.",
                 url=self._store.url, key=self.key,
             )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"Artifact({self.path!r}, {self.size:,} bytes, sha256={self.sha256 and self.sha256[:12]})"
+        digest = self.sha256[:12] if self.sha256 else "not hashed yet"
+        return f"Artifact({self.path!r}, {self.size:,} bytes, {digest})"
 
 
 class Artifacts(Mapping[str, Artifact]):
@@ -351,7 +353,7 @@ class Artifacts(Mapping[str, Artifact]):
 
 
 def versions_of(store: Store, run: str, path: str, entries: list[Any]) -> list[Artifact]:
-    """The versions that a path's history stands for: its first copy and its settled place are one."""
+    """The versions a path's history stands for; a copy and its settled place are one."""
     found: dict[float, Artifact] = {}
     for entry in entries:
         if isinstance(entry, dict) and keys.is_artifact_key(entry.get("key")):

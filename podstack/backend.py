@@ -55,11 +55,17 @@ class Backend(Protocol):
         ...
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
-        """All blobs whose key starts with `prefix`, sorted by key, none twice, after `start_after`."""
+        """All blobs whose key starts with `prefix`, sorted by key, none twice.
+
+        Only keys after `start_after`, where it is given.
+        """
         ...
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
-        """The names one level below `prefix` (empty or ending in "/") that have blobs below them, sorted."""
+        """The names one level below `prefix` that have blobs below them, sorted.
+
+        `prefix` is empty or ends in "/".
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -73,7 +79,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class LocalFolder(Protocol):
-    """The optional power of a store that is a folder of this machine: its logs are appended in place."""
+    """The power of a store that is a folder of this machine: its logs are appended in place."""
 
     def open_append(self, key: str) -> int:
         """A file descriptor that appends to `key`, which is made together with its folders."""
@@ -113,8 +119,9 @@ def open_backend(url: str, options: Mapping[str, str] | None = None) -> Backend:
     plugins = _plugins(scheme)
     if not plugins:
         raise UsageError(
-            f"No backend serves {scheme}:// (installed: {_installed()}). Check the URL {short(url)}, or "
-            "install the plug-in; in a checkout, run `pip install -e .` again."
+            f"No backend serves {scheme}:// (installed: {_installed()}). "
+            f"Check the URL {short(url)}, or install the plug-in; in a checkout, run "
+            "`pip install -e .` again."
         )
     if len(plugins) > 1:
         claims = " and ".join(plugin.value for plugin in plugins)
@@ -128,7 +135,7 @@ def open_backend(url: str, options: Mapping[str, str] | None = None) -> Backend:
 
 @lru_cache(maxsize=64)
 def _plugins(scheme: str) -> tuple[EntryPoint, ...]:
-    """The entry points for a scheme; looked up once, for it reads every installed package's metadata."""
+    """The entry points for a scheme; looked up once, for that reads all packages' metadata."""
     from importlib.metadata import entry_points
 
     found = {entry.value: entry for entry in entry_points(group="podstack.backends", name=scheme)}

@@ -146,7 +146,8 @@ class MLOpsClient:
         """Start a run, or go on with one; use it as a `with` block, or call `finish`.
 
         Args:
-            experiment_id: the id (or the name) of an existing experiment. Default: one named `default`.
+            experiment_id: the id (or the name) of an existing experiment. Default: the one
+                named `default`.
             name: a readable name. Default: one made from the id, such as `quiet-otter-82`.
             run_id: an id of your own. If such a run exists, it is resumed: its steps go on.
             parent_run_id: the run that this one is nested in.
@@ -195,8 +196,6 @@ class MLOpsClient:
                 "Give either experiment_id or experiment, not both: they mean the same."
             )
         wanted = experiment_id if experiment_id is not None else experiment
-        if isinstance(wanted, Experiment):
-            return wanted
         return self.create_experiment("default") if wanted is None else self.get_experiment(wanted)
 
     def _begin(self, run: Run, facts: dict[str, Any]) -> None:

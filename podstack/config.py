@@ -5,7 +5,7 @@ PODSTACK_API_TOKEN  the token for a podstack server
 PODSTACK_PROJECT    the project inside the store                              (default)
 PODSTACK_MODE       online, offline or disabled                               (online)
 PODSTACK_USER       who runs this                                             (the system's user)
-PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the user's cache folder)
+PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the cache folder)
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 

@@ -27,7 +27,7 @@ _STYLE = (
 def run_text(run: Run) -> str:
     lines = [
         f"Run {run.name}  {run.id}",
-        f"  {run._status()} · {duration(run.duration)} · experiment {run.experiment_id} · {run.user} · started {clock.readable(run.created)}",
+        f"  {_facts(run)}",
     ]
     if run.tags:
         lines.append(f"  tags: {', '.join(run.tags)}")
@@ -50,12 +50,18 @@ def run_html(run: Run) -> str:
         for series in run.metrics.values()
     )
     head = "<tr><th></th><th></th><th>last</th><th>min</th><th>max</th></tr>"
-    facts = f"{run._status()} · {duration(run.duration)} · {run.experiment_id} · {run.user} · {clock.readable(run.created)}"
     tags = "".join(f" <code>{escape(tag)}</code>" for tag in run.tags)
     return (
-        f"{_STYLE}<div class=podstack><b>{escape(run.name)}</b> <span class=dim>{escape(run.id)}</span>{tags}"
-        f"<div class=dim>{escape(facts)}</div><table>{params}</table><table>{head if metrics else ''}{metrics}</table></div>"
+        f"{_STYLE}<div class=podstack><b>{escape(run.name)}</b> "
+        f"<span class=dim>{escape(run.id)}</span>{tags}<div class=dim>{escape(_facts(run))}</div>"
+        f"<table>{params}</table><table>{head if metrics else ''}{metrics}</table></div>"
     )
+
+
+def _facts(run: Run) -> str:
+    started = clock.readable(run.created)
+    took = duration(run.duration)
+    return f"{run._status()} · {took} · experiment {run.experiment_id} · {run.user} · {started}"
 
 
 def experiment_text(experiment: Experiment) -> str:
@@ -68,7 +74,7 @@ def experiment_html(experiment: Experiment) -> str:
 
 
 def runs_text(runs: Sequence[Run]) -> str:
-    """A table of runs: a line each, one column for every parameter and metric that tells them apart."""
+    """A table: a line per run, a column for each metric and each parameter that differs."""
     rows = _table(runs)
     if len(rows) == 1:
         return "no runs"
@@ -85,7 +91,8 @@ def runs_html(runs: Sequence[Run], *, title: str = "") -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"{_STYLE}<div class=podstack><b>{escape(title)}</b><table><tr>{cells}</tr>{body}</table></div>"
+    table = f"<table><tr>{cells}</tr>{body}</table>"
+    return f"{_STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
 
 
 def _table(runs: Sequence[Run]) -> list[list[str]]:
@@ -163,7 +170,9 @@ def _curve(series: Series, width: int = 120, height: int = 22) -> str:
     across = width / (len(finite) - 1)
     dots = [(i * across, height - 2 - (v - low) * scale) for i, v in enumerate(finite)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    last_x, last_y = dots[-1]
     return (
-        f'<svg width="{width + 4}" height="{height}" role="img"><polyline points="{line}" fill="none" '
-        f'stroke="currentColor" stroke-width="1.3"/><circle cx="{dots[-1][0]:.1f}" cy="{dots[-1][1]:.1f}" r="2" fill="currentColor"/></svg>'
+        f'<svg width="{width + 4}" height="{height}" role="img">'
+        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+        f'<circle cx="{last_x:.1f}" cy="{last_y:.1f}" r="2" fill="currentColor"/></svg>'
     )

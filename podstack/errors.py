@@ -22,7 +22,7 @@ class PodstackError(Exception):
 
 
 class UsageError(PodstackError, ValueError):
-    """The call itself is wrong. Nothing of it was stored; calling again the same way will not help."""
+    """The call itself is wrong. Nothing of it was stored; the same call again will not help."""
 
 
 class WrongTypeError(UsageError, TypeError):

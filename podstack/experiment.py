@@ -68,7 +68,7 @@ class Experiment:
         description: str | None = None,
         tags: list[str] | tuple[str, ...] | str | None = None,
     ) -> None:
-        """Change what is given. The id stays, whatever the name becomes. `tags` replaces all tags."""
+        """Change what is given; `tags` replaces all tags. The id stays, whatever the name."""
         changes: dict[str, Any] = {}
         if name is not None:
             changes["name"] = names.check_name("experiment", name)

@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 class Renewable(Protocol):
     def renew_in_child(self) -> None:
-        """Replace what must not be shared with the parent. Runs in the child; does no I/O but close."""
+        """In the child: replace what must not be shared with the parent. No I/O but close."""
 
 
 _renewables: WeakSet[Renewable] = WeakSet()

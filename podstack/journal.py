@@ -144,7 +144,8 @@ class Log:
         if self._waiting_bytes + len(line) > MEMORY:
             self.dropped += _values_in(line)
             self._warner.warn(
-                f"{readable_bytes(MEMORY)} wait for the disk and no more are kept: {self.dropped} values dropped so far"
+                f"{readable_bytes(MEMORY)} wait for the disk and no more are kept: "
+                f"{self.dropped} values dropped so far"
             )
             return
         self._waiting.append(line)
@@ -153,8 +154,9 @@ class Log:
 
     def _explain(self, error: OSError) -> None:
         self._warner.warn(
-            f"cannot write {self._key_of(max(self._seq, 0))} in {self._store.url}: {error.strerror or error}. "
-            "Training goes on; what is logged waits in memory and is written as soon as the disk allows."
+            f"cannot write {self._key_of(max(self._seq, 0))} in {self._store.url}: "
+            f"{error.strerror or error}. Training goes on; what is logged waits in memory "
+            "and is written as soon as the disk allows."
         )
 
     def _roll(self) -> None:
@@ -342,7 +344,7 @@ class Journal:
         return all([self._facts.sync(), self._points.sync()])
 
     def synced(self, succeeded: Callable[[bool], None]) -> Iterator[None]:
-        """A job: all that was logged so far is written and fsynced; tells whether that went well."""
+        """A job: write and fsync all that was logged so far; tells whether that went well."""
         yield
         succeeded(self._drain() and self._sync())
 
@@ -392,7 +394,7 @@ class Journal:
         self._store.delete(self._keys.live_hint(self._run, self.writer))
 
     def _seal_full_objects(self, *, all_of_them: bool = False) -> None:
-        """Note length and CRC-32 of every object that will not grow, so that a flipped bit is found."""
+        """Note length and CRC-32 of each object that will not grow: a flipped bit is found."""
         seq, _ = self._points.lengths
         for full in range(len(self._seals), seq + 1 if all_of_them else seq):
             try:
@@ -403,7 +405,7 @@ class Journal:
             self._seals.append((len(lines), zlib.crc32(lines)))
 
     def _hint(self) -> None:
-        """Rewrite `live/<run>.<writer>.json` where something changed, at least at every heartbeat."""
+        """Rewrite `live/<run>.<writer>.json` after a change, and at every heartbeat."""
         lengths = (self._facts.lengths, self._points.lengths)
         if lengths == self._hinted and monotonic() < self._hint_due:
             return

@@ -69,7 +69,7 @@ class Keeper:
             self._start()
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until all jobs submitted so far are done; False if `timeout` seconds were not enough.
+        """Wait until all jobs submitted so far are done; False if `timeout` seconds do not do.
 
         Where there is no thread (none can be started, or the interpreter is going down), the
         jobs run here instead.
@@ -93,7 +93,7 @@ class Keeper:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is going down
             self._warner.warn(
-                f"no background thread ({error}): data is synced when the run is flushed or finished"
+                f"no background thread ({error}): data is synced at flush and at finish"
             )
             return
         self._thread = thread
@@ -124,7 +124,7 @@ class Keeper:
             with self._working:
                 for _ in job:
                     self._tick_if_due()
-        except Exception:  # the outermost frame of the thread: told aloud, and the next job goes on
+        except Exception:  # noqa: BLE001  # a thread's outermost frame: told, and the next job goes on
             logger.exception("background work failed")
 
     def _tick_if_due(self) -> None:
@@ -136,7 +136,7 @@ class Keeper:
         for one in kept:
             try:
                 one.tick()
-            except Exception:  # the outermost frame of the thread: told aloud, and the others go on
+            except Exception:  # noqa: BLE001  # a thread's outermost frame: told, the others go on
                 logger.exception("background work failed")
 
 

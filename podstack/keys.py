@@ -118,7 +118,7 @@ def artifact_path(path: str) -> str:
         or len(path.encode("utf-8", "replace")) > MAX_KEY - 200
     ):
         raise UsageError(
-            f"{short(path)} cannot name an artifact: use a relative path with '/' between its parts, "
-            "without '..', backslashes or control characters, such as 'checkpoints/epoch_3.pt'."
+            f"{short(path)} cannot name an artifact: use a relative path with '/' between its "
+            "parts, without '..', backslashes or control characters, such as 'models/best.pt'."
         )
     return path

@@ -11,7 +11,7 @@ from podstack.series import Series, Summary, assemble
 
 
 class Metrics(Mapping[str, Series]):
-    """The metrics of a run by name, as of the moment they were asked for, in the order they came."""
+    """The metrics of a run by name, in the order they came, as of the moment of asking."""
 
     def __init__(self, logs: list[tuple[str, list[Batch]]]) -> None:
         self._logs = logs

@@ -116,7 +116,7 @@ class Fold:
         return change if change is not None and change.value is not None else None
 
     def below(self, field: str) -> dict[str, JsonValue]:
-        """`{"lr": 0.001, …}` for the field `params`: its paths without it, in the order they were set."""
+        """`{"lr": 0.001, …}` for the field `params`, in the order its paths were set."""
         return {name: _value(change.value) for name, change in self.changes_below(field)}
 
     def changes_below(self, field: str) -> Iterator[tuple[str, Change]]:

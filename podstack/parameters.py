@@ -48,7 +48,8 @@ def flat_parameters(values: object) -> dict[str, JsonValue]:
     fields = _as_mapping(values)
     if fields is None:
         raise WrongTypeError(
-            f"log_params takes a dict of names and values, not {short(values)}. Write run.log_params({{'lr': 0.001}})."
+            f"log_params takes a dict of names and values, not {short(values)}. "
+            "Write run.log_params({'lr': 0.001})."
         )
     return {name: _bounded(name, value) for name, value in _flatten("", fields, MAX_DEPTH)}
 
@@ -88,7 +89,7 @@ def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
     if fields is not None:
         return {name: getattr(value, name) for name in fields if hasattr(value, name)}
     if isinstance(value, SimpleNamespace) or type(value).__name__ == "Namespace":
-        return vars(value)
+        return dict(vars(value))
     return None
 
 

@@ -151,11 +151,11 @@ def _names(row: Row) -> tuple[str, ...]:
 
 
 def _batch(names: tuple[str, ...], rows: list[Row]) -> Batch:
-    columns = zip(*[row["v"].values() for row in rows])
+    columns = zip(*[row["v"].values() for row in rows], strict=True)
     return Batch(
         array("q", [row["s"] for row in rows]),
         array("d", [row["t"] for row in rows]),
-        {name: _floats(name, column) for name, column in zip(names, columns)},
+        {name: _floats(name, column) for name, column in zip(names, columns, strict=True)},
     )
 
 

@@ -51,7 +51,7 @@ def _namespace() -> str:
 
 
 def _born(pid: int) -> str | None:
-    """The start time of a process in clock ticks since boot; None where it is gone or not to be seen."""
+    """The start time of a process in clock ticks since boot; None where it is not to be seen."""
     stat = _line(f"/proc/{pid}/stat")
     fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
     if (

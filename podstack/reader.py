@@ -136,7 +136,7 @@ class PointLogs:
 
         Args:
             seals: for each writer that closed, the [bytes, CRC-32] of each of its segments. A
-                segment that contradicts its seal is passed over and named: it could hold a wrong value.
+                segment that contradicts its seal is passed over and named.
         """
         with self._lock:
             before = self._state()
@@ -199,7 +199,7 @@ class PointLogs:
             else:
                 self._distrusted.add((writer, seq))
                 logger.warning(
-                    "%s is not what its seal says; it is passed over, for a value in it may be wrong",
+                    "%s is not what its seal says; it is passed over: a value may be wrong",
                     name,
                 )
 

@@ -258,7 +258,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, completed, failed or killed; a run whose process is gone is failed, see `lost_since`."""
+        """running, completed, failed or killed; failed too where its process is gone."""
         return self._status().word
 
     @property
@@ -292,7 +292,8 @@ class Run:
     @property
     def error(self) -> str | None:
         """The traceback or message of a failed run."""
-        return self._fold().get("error")
+        error = self._fold().get("error")
+        return error if isinstance(error, str) else None
 
     @property
     def user(self) -> str:
@@ -371,7 +372,7 @@ class Run:
         self._edit({"deleted": None})
 
     def purge(self) -> None:
-        """Remove the run and its artifacts for good, from this store and from every one it syncs with."""
+        """Remove the run and its artifacts for good, here and wherever this store is synced."""
         if self._journal is not None:
             self.finish()
         keeper.wait(DEADLINE)
@@ -436,7 +437,7 @@ class Run:
 
 
 def _attached(settings: Settings, run_id: str, recording: bool) -> Run:
-    """What a pickled run becomes: it logs as a writer of its own and leaves the ending to the first."""
+    """What a pickled run becomes: a writer of its own that leaves the ending to the first."""
     store = Store(settings)
     run = Run(store, run_id)
     if recording:

@@ -93,7 +93,7 @@ def _item(value: Any) -> Any:
 def _flatten(prefix: str, values: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
     if not depth:
         raise UsageError(
-            f"Metrics nest more than {MAX_DEPTH} dicts deep at {short(prefix)}: is one inside itself?"
+            f"Metrics nest more than {MAX_DEPTH} deep at {short(prefix)}: is one inside itself?"
         )
     for key, value in values.items():
         name = prefix + check_name("metric", key)

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.util import find_spec
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import isnan
 from operator import le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,7 +32,7 @@ class Summary(NamedTuple):
     """A metric in one line: its last value and its extremes, each with its step.
 
     `last` is the value at the largest step. NaN is never an extreme; where all values are NaN,
-    `min` and `max` are NaN too. `count` is the number of steps.
+    `min` and `max` are NaN too. `steps` is how many there are.
     """
 
     last: float
@@ -41,7 +41,7 @@ class Summary(NamedTuple):
     min_step: int
     max: float
     max_step: int
-    count: int
+    steps: int
 
 
 class Columns:
@@ -128,7 +128,8 @@ class Series:
     def __repr__(self) -> str:
         s = self.summary
         return (
-            f"{self.name} {sparkline(self._view.values)} {s.count} steps, last {s.last:.4g} at {s.last_step}, "
+            f"{self.name} {sparkline(self._view.values)} {s.steps} steps, "
+            f"last {s.last:.4g} at {s.last_step}, "
             f"min {s.min:.4g} at {s.min_step}, max {s.max:.4g} at {s.max_step}"
         )
 
@@ -196,10 +197,7 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
     count = len(values)
     width = min(width, count)
     edges = [count * i // width for i in range(width + 1)] if width else [0]
-    cells = [
-        [v for v in values[a:b] if abs(v) < float("inf")]
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    cells = [[v for v in values[a:b] if abs(v) < float("inf")] for a, b in pairwise(edges)]
     means = [sum(cell) / len(cell) if cell else None for cell in cells]
     known = [mean for mean in means if mean is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)

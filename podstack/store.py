@@ -1,4 +1,4 @@
-"""One project of one store, as the objects a user holds share it: where to read and where to write."""
+"""One project of one store: where its objects are read and where they are written."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Store:
         if isinstance(self.backend, LocalStore):
             return self.backend
         raise UsageError(
-            f"Runs cannot be written to {self.url} yet: use a folder, such as {config.DEFAULT_STORE!r}."
+            f"Runs cannot be written to {self.url} yet: use a folder, as {config.DEFAULT_STORE!r}."
         )
 
     def prepare(self) -> None:
@@ -69,8 +69,8 @@ class Store:
 
     def unwritable(self, reason: str = "the disk refuses.") -> BackendError:
         return BackendError(
-            f"Cannot write to the store {self.url}: {reason} Check the path, its rights and the free space, "
-            "or name another store: MLOpsClient('/a/folder/you/own') or PODSTACK_URI.",
+            f"Cannot write to the store {self.url}: {reason} Check the path, its rights and the "
+            "free space, or name another store: MLOpsClient('/a/folder/you/own') or PODSTACK_URI.",
             url=self.url,
             key=keys.STORE,
         )
@@ -85,13 +85,15 @@ class Store:
         version = facts.get("podstack") if isinstance(facts, dict) else None
         if version != FORMAT:
             raise UsageError(
-                f"The store {self.url} says format {names.short(version)}; this podstack reads format {FORMAT}. "
-                "Upgrade podstack, or check that podstack.json is one."
+                f"The store {self.url} says format {names.short(version)}; this podstack reads "
+                f"format {FORMAT}. Upgrade podstack, or check that podstack.json is one."
             )
         return True
 
     def edit(self, prefix: str, changes: Mapping[str, Any]) -> None:
-        """Set facts of a run or an experiment that this process does not record, as a writer of its own.
+        """Set facts of a run or an experiment that this process does not record.
+
+        A writer of its own does it.
 
         The caller has read what is there, so that `hybrid_clock` is ahead of it.
         """

@@ -1,1 +1,1 @@
-"""Test helpers that are shipped: the contract every backend must pass, and wrappers that add a fault."""
+"""Test helpers that are shipped: the contract of backends, and wrappers that add a fault."""
