@@ -85,8 +85,9 @@ class MLOpsClient:
         for experiment in known.values():
             if experiment.name == id_or_name:
                 return experiment
-        if self._store.disabled:
-            return Experiment(self._store, names.experiment_id(id_or_name))
+        if self._store.is_blind:
+            slug = id_or_name if names.is_id(id_or_name) else names.experiment_id(id_or_name)
+            return Experiment(self._store, slug)
         existing = [*known, *(experiment.name for experiment in known.values())]
         raise NotFoundError.among(
             "experiment",

@@ -170,7 +170,8 @@ class Run:
             return keeper.wait(timeout)
         results: list[bool] = []
         keeper.submit(journal.synced(results.append))
-        return keeper.wait(timeout) and bool(results) and results[0]
+        keeper.submit(self._store.shipped(results.append))
+        return keeper.wait(timeout) and len(results) == 2 and all(results)
 
     @property
     def dropped(self) -> int:
@@ -217,10 +218,15 @@ class Run:
         if self._owns and not journal.is_child:
             journal.set(self._last_facts(journal, status, error))
         lost = journal.close(timeout=timeout)
+        keeper.submit(self._store.shipped(self._told_whether_shipped, clear=self.id))
         if lost:
             logger.warning(
                 "run %s: the disk refused %d values to the end; they are lost", self.id, lost
             )
+
+    def _told_whether_shipped(self, succeeded: bool) -> None:
+        if not succeeded:
+            logger.warning("run %s is not yet in %s; it waits in the spool", self.id, self.uri)
 
     def finish_at_once(self, status: str) -> None:
         """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
@@ -397,6 +403,7 @@ class Run:
         self._journal, self._owns = journal, owns
         endings.opened(self)
         keeper.keep(self)
+        self._store.keep()
 
     @property
     def progress(self) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,8 +17,11 @@ from podstack.clock import hybrid_clock
 from podstack.config import Settings
 from podstack.disabled import DisabledStore
 from podstack.errors import BackendError, BlobMissing, UsageError
+from podstack.forks import renew_in_child
+from podstack.keeper import keeper
 from podstack.liveness import Liveness
 from podstack.reader import StoreReader
+from podstack.shipper import Shipper
 
 FORMAT = 1
 
@@ -26,11 +32,23 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.disabled = settings.mode == "disabled"
-        self.backend: Backend = DisabledStore() if self.disabled else open_backend(settings.uri)
+        target: Backend = DisabledStore() if self.disabled else open_backend(settings.uri)
+        self._is_remote = not isinstance(target, LocalStore)
+        self._spool_folder = _spool_of(settings.uri)
+        offline = self._is_remote and settings.mode == "offline"
+        self.backend = _local(self._spool_folder / "offline") if offline else target
+        self.is_blind = self.disabled or offline  # cannot know what exists in the store it is for
         self.keys = keys.Project(settings.project)
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
         self._prepared = False
+        self._lock = threading.RLock()
+        self._spool: LocalStore | None = None
+        self._shipper: Shipper | None = None
+        renew_in_child(self)
+
+    def renew_in_child(self) -> None:
+        self._lock = threading.RLock()
 
     @property
     def url(self) -> str:
@@ -38,16 +56,33 @@ class Store:
 
     @property
     def folder(self) -> LocalStore:
-        """Where runs are written: the store itself where it is a folder of this machine.
+        """Where runs are written: the store, where it is a folder of this machine, else a spool.
 
-        Raises:
-            UsageError: it is not; see `podstack.shipper`.
+        Each process has a spool of its own, so that no two ship the same object.
         """
         if isinstance(self.backend, LocalStore):
             return self.backend
-        raise UsageError(
-            f"Runs cannot be written to {self.url} yet: use a folder, as {config.DEFAULT_STORE!r}."
-        )
+        with self._lock:
+            if self._spool is None:
+                self._spool = self._open_spool()
+            return self._spool
+
+    def _open_spool(self) -> LocalStore:
+        spool = _local(self._spool_folder / names.new_writer_id())
+        self._shipper = Shipper(spool, self.backend, self.keys)
+        return spool
+
+    def keep(self) -> None:
+        """Ship from the background from now on, where there is something to ship to."""
+        if self._shipper is not None:
+            keeper.keep(self._shipper)
+
+    def shipped(self, succeeded: Callable[[bool], None], *, clear: str = "") -> Iterator[None]:
+        """A job: bring all that was written so far to where it belongs; see `Shipper.ship`."""
+        if self._shipper is None:
+            succeeded(True)
+            return iter(())
+        return self._shipper.ship(succeeded, clear=clear)
 
     def prepare(self) -> None:
         """Make the store where there is none, and refuse one of a later format.
@@ -59,6 +94,7 @@ class Store:
         if self._prepared:
             return
         try:
+            self._label_spool()
             if not self._is_there():
                 self.backend.put(
                     keys.STORE, orjson.dumps({"podstack": FORMAT, "store": str(uuid.uuid4())})
@@ -66,6 +102,11 @@ class Store:
         except BackendError as error:
             raise self.unwritable(str(error)) from error
         self._prepared = True
+
+    def _label_spool(self) -> None:
+        """Say beside the spool which store it is for: its folder's name is only a hash."""
+        if self._is_remote:
+            _local(self._spool_folder).put_hint("uri", self.settings.uri.encode())
 
     def unwritable(self, reason: str = "the disk refuses.") -> BackendError:
         return BackendError(
@@ -102,3 +143,15 @@ class Store:
         self.prepare()
         writer = names.new_writer_id()
         self.backend.put(f"{prefix}{writer}.jsonl", oplog.encode(hybrid_clock.next(), changes))
+
+
+def _spool_of(uri: str) -> Path:
+    """Where what is meant for `uri` waits on this machine."""
+    digest = hashlib.sha256(uri.encode("utf-8", "replace")).hexdigest()
+    return config.spool_folder() / digest[:12]
+
+
+def _local(folder: Path) -> LocalStore:
+    store = open_backend(str(folder))
+    assert isinstance(store, LocalStore), "a bare path is served by a folder"
+    return store
