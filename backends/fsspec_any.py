@@ -27,7 +27,7 @@ class FsspecBackend:
         self._root = root.rstrip("/")
 
     def put(self, key: str, data: bytes | Path) -> None:
-        with self._errors(key):
+        with self._errors(key, writing=True):
             self._filesystem.pipe_file(
                 self._path(key), data.read_bytes() if isinstance(data, Path) else bytes(data)
             )
@@ -92,13 +92,16 @@ class FsspecBackend:
         return f"{stamp}-{info['size']}"
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except BackendError:
             raise
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise BlobMissing(f"There is no {key} in {self.url}.", url=self.url, key=key) from error
         except OSError as error:
+            absent = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+            if absent and not writing:  # what a write misses is its source, not the blob
+                raise BlobMissing(
+                    f"There is no {key} in {self.url}.", url=self.url, key=key
+                ) from error
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise BackendError(f"{key} in {self.url}: {reason}.", url=self.url, key=key) from error

@@ -25,6 +25,8 @@ _TEMPORARY = ".podstack-"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # opening a pipe then waits for no other end
+_RACES = 100  # more than enough: each lost one means that somebody else deleted a last blob
 _CHUNK = 1 << 20
 
 
@@ -49,7 +51,7 @@ class LocalBackend:
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         with self._errors(key):
             descriptor = os.open(
-                self._inside(key), os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _BINARY | os.O_NONBLOCK
+                self._inside(key), os.O_RDONLY | _NOFOLLOW | _CLOEXEC | _BINARY | _NONBLOCK
             )
             try:
                 facts = os.fstat(descriptor)
@@ -65,8 +67,8 @@ class LocalBackend:
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
         folder, _, _ = prefix.rpartition("/")
         with self._errors(prefix):
-            top = self._inside(folder) if folder else self._root
-            for key, entry in _walk(top, f"{folder}/" if folder else "", prefix, start_after):
+            base = f"{folder}/" if folder else ""
+            for key, entry in _walk(self._top(prefix), base, prefix, start_after):
                 try:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -77,8 +79,7 @@ class LocalBackend:
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
         with self._errors(prefix):
-            top = self._inside(prefix.rstrip("/")) if prefix else self._root
-            for entry in _entries(top):
+            for entry in _entries(self._top(prefix)):
                 if entry.is_dir(follow_symlinks=False) and _holds_files(entry.path):
                     yield entry.name
 
@@ -87,8 +88,8 @@ class LocalBackend:
             path = self._inside(key)
             try:
                 os.unlink(path)
-            except FileNotFoundError:
-                return
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return  # a folder is no blob, and nothing is below one
             self._remove_empty_folders(os.path.dirname(path))
 
     def close(self) -> None:
@@ -99,14 +100,14 @@ class LocalBackend:
             return Path(self._inside(key))
 
     def open_append(self, key: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW | _CLOEXEC | _BINARY
-        with self._errors(key):
-            path = self._inside(key)
-            try:
-                return os.open(path, flags, 0o666)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                return os.open(path, flags, 0o666)
+        with self._errors(key, writing=True):
+            descriptor = _open_new(self._inside(key), os.O_APPEND | _NOFOLLOW | _NONBLOCK)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise BackendError(
+                    f"{key} in {self.url} is not a plain file.", url=self.url, key=key
+                )
+            return descriptor
 
     def sync_folders(self, key: str) -> None:
         with self._errors(key):
@@ -118,11 +119,11 @@ class LocalBackend:
                 folder = os.path.dirname(folder)
 
     def _replace(self, key: str, data: bytes | Path, *, durable: bool) -> None:
-        with self._errors(key):
+        with self._errors(key, writing=True):
             target = self._inside(key)
-            folder = os.path.dirname(target)
-            os.makedirs(folder, exist_ok=True)
-            temporary = os.path.join(folder, f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
+            temporary = os.path.join(
+                os.path.dirname(target), f"{_TEMPORARY}{os.urandom(8).hex()}.tmp"
+            )
             try:
                 _write(temporary, data, durable=durable)
                 os.replace(temporary, target)
@@ -139,13 +140,24 @@ class LocalBackend:
             raise UsageError(
                 f"{key!r} is not a key: it must be relative, without '..' and empty parts."
             )
-        path = os.path.join(self._root, *parts)
-        folder = os.path.join(os.path.realpath(self._root), *parts[:-1])
+        self._refuse_links(parts[:-1], key)
+        return os.path.join(self._root, *parts)
+
+    def _top(self, prefix: str) -> str:
+        """The folder that holds all blobs whose key starts with `prefix`."""
+        folder, slash, _ = prefix.rpartition("/")
+        if not slash:
+            return self._root
+        top = self._inside(folder)
+        self._refuse_links(folder.split("/"), prefix)
+        return top
+
+    def _refuse_links(self, folders: list[str], key: str) -> None:
+        folder = os.path.join(os.path.realpath(self._root), *folders)
         if os.path.realpath(folder) != folder:
             raise BackendError(
                 f"{key} in {self.url} leads through a symbolic link.", url=self.url, key=key
             )
-        return path
 
     def _remove_empty_folders(self, folder: str) -> None:
         while len(folder) > len(self._root):
@@ -156,17 +168,18 @@ class LocalBackend:
             folder = os.path.dirname(folder)
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
+    def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except BackendError:
             raise
         except OSError as error:
-            raise self._translated(error, key) from error
+            raise self._translated(error, key, writing) from error
 
-    def _translated(self, error: OSError, key: str) -> BackendError:
+    def _translated(self, error: OSError, key: str, writing: bool) -> BackendError:
         where = f"{key} in {self.url}"
-        if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        absent = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+        if absent and not writing:  # what a write misses is its source or its folder, not the blob
             return BlobMissing(f"There is no {where}.", url=self.url, key=key)
         if error.errno == errno.ELOOP:
             return BackendError(
@@ -186,12 +199,16 @@ def _walk(
     ]
     for name, entry in sorted(named, key=lambda pair: pair[0]):
         key = base + name
-        if not (key.startswith(prefix) or prefix.startswith(key)):
-            continue
         if not name.endswith("/"):
-            if key > start_after and entry.is_file(follow_symlinks=False):
+            if (
+                key.startswith(prefix)
+                and key > start_after
+                and entry.is_file(follow_symlinks=False)
+            ):
                 yield key, entry
-        elif key > start_after or start_after.startswith(key):
+        elif (key.startswith(prefix) or prefix.startswith(key)) and (
+            key > start_after or start_after.startswith(key)
+        ):
             yield from _walk(entry.path, key, prefix, start_after)
 
 
@@ -228,8 +245,23 @@ def _read(descriptor: int, start: int, stop: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _open_new(path: str, flags: int) -> int:
+    """Open a file to write, made with its folders, also while others empty those folders."""
+    flags |= os.O_WRONLY | os.O_CREAT | _CLOEXEC | _BINARY
+    for _ in range(_RACES):
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            pass
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except (FileNotFoundError, FileExistsError):  # another's `delete` was between two steps
+            pass
+    return os.open(path, flags, 0o666)
+
+
 def _write(path: str, data: bytes | Path, *, durable: bool) -> None:
-    with open(path, "xb", buffering=0) as target:
+    with open(_open_new(path, os.O_EXCL), "wb", buffering=0) as target:
         if isinstance(data, Path):
             with open(data, "rb", buffering=0) as source:
                 while chunk := source.read(_CHUNK):

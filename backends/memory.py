@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -14,7 +15,8 @@ class MemoryBackend(FsspecBackend):
     """One URL is one store for as long as the process lives."""
 
     def __init__(self, url: str) -> None:
-        name = split_url(url)[1].strip("/")
+        # Quoted into one folder's name, so that no store lies inside another.
+        name = quote(split_url(url)[1].strip("/"), safe="")
         super().__init__(
             url, MemoryFileSystem(skip_instance_cache=True), f"/podstack/{name or 'store'}"
         )

@@ -20,10 +20,18 @@ from typing import Any, NamedTuple
 from podstack import clock, keys
 from podstack.backend import LocalStore
 from podstack.console import Progress, logger
-from podstack.errors import BackendError, DamagedError, NotFoundError, UsageError, WrongTypeError
+from podstack.errors import (
+    BackendError,
+    BlobMissing,
+    DamagedError,
+    NotFoundError,
+    UsageError,
+    WrongTypeError,
+)
 from podstack.journal import Journal
 from podstack.keeper import keeper
 from podstack.names import short
+from podstack.reader import OpLogs
 from podstack.store import Store
 
 _CHUNK = 8 << 20  # bytes
@@ -169,12 +177,24 @@ class Intake:
         key = keys.artifact(digest.hexdigest()[:12], name)
         target = folder.path(root + key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(waiting, target)
+        _place(waiting, target)
         folder.sync_folders(root + key)
         self._journal.set(
             {f"artifacts/{name}": {**entry, "key": key, "sha256": digest.hexdigest()}}
         )
+        waiting.unlink(missing_ok=True)
         _remove_empty(waiting.parent, stop="artifacts")
+
+
+def _place(waiting: Path, target: Path) -> None:
+    """Put a file at `target` too; a reader that was told the other place still finds it there."""
+    temporary = target.with_name(f".podstack-{os.urandom(8).hex()}.tmp")
+    try:
+        os.link(waiting, temporary)
+    except OSError:  # a filesystem without hard links
+        os.replace(waiting, target)
+    else:
+        os.replace(temporary, target)
 
 
 def _remove_empty(folder: Path, *, stop: str) -> None:
@@ -257,13 +277,13 @@ class Artifact:
     if the process was killed before it was. time: when it was logged, epoch seconds.
     """
 
-    def __init__(self, store: Store, root: str, path: str, entry: Mapping[str, Any]) -> None:
-        self._store = store
+    def __init__(self, store: Store, run: str, path: str, entry: Mapping[str, Any]) -> None:
+        self._store, self._run = store, run
         self.path = path
-        self.size = int(entry.get("size", 0))
+        self.size: int = entry["size"]
         self.sha256: str | None = entry.get("sha256")
-        self.time = float(entry.get("time", 0.0))
-        self.key = root + entry["key"]
+        self.time = float(entry["time"])
+        self.key: str = store.keys.run(run) + entry["key"]
 
     def read_bytes(self) -> bytes:
         """The whole content, verified."""
@@ -301,7 +321,7 @@ class Artifact:
     def _chunks(self) -> Iterator[bytes]:
         done = 0
         while done < self.size:
-            chunk = self._store.backend.get(self.key, done, min(done + _CHUNK, self.size))
+            chunk = self._get(done, min(done + _CHUNK, self.size))
             if not chunk:
                 raise DamagedError(
                     f"{self.path} ends after {done:,} of {self.size:,} bytes in {self._store.url}.",
@@ -309,6 +329,21 @@ class Artifact:
                 )  # fmt: skip
             yield chunk
             done += len(chunk)
+
+    def _get(self, start: int, stop: int) -> bytes:
+        try:
+            return self._store.backend.get(self.key, start, stop)
+        except BlobMissing:
+            self._follow()
+            return self._store.backend.get(self.key, start, stop)
+
+    def _follow(self) -> None:
+        """Ask where it is now: it may have got its hash, and the place that names, since."""
+        logs = OpLogs(self._store.backend, self._store.keys.meta(self._run))
+        entries = [change.value for change in logs.history(f"artifacts/{self.path}")]
+        for version in versions_of(self._store, self._run, self.path, entries):
+            if version.time == self.time:
+                self.key, self.sha256 = version.key, version.sha256
 
     def _verify(self, digest: str) -> None:
         if self.sha256 is not None and digest != self.sha256:
@@ -352,12 +387,23 @@ class Artifacts(Mapping[str, Artifact]):
         return "\n".join(map(repr, self.values())) or "no artifacts"
 
 
+def _is_entry(entry: Any) -> bool:
+    """Whether a stored entry is whole: what is not costs only itself."""
+    return (
+        isinstance(entry, dict)
+        and keys.is_artifact_key(entry.get("key"))
+        and isinstance(entry.get("size"), int)
+        and isinstance(entry.get("time"), (int, float))
+        and isinstance(entry.get("sha256"), (str, type(None)))
+    )
+
+
 def versions_of(store: Store, run: str, path: str, entries: list[Any]) -> list[Artifact]:
     """The versions a path's history stands for; a copy and its settled place are one."""
     found: dict[float, Artifact] = {}
     for entry in entries:
-        if isinstance(entry, dict) and keys.is_artifact_key(entry.get("key")):
-            artifact = Artifact(store, store.keys.run(run), path, entry)
+        if _is_entry(entry):
+            artifact = Artifact(store, run, path, entry)
             if artifact.time not in found or artifact.sha256 is not None:
                 found[artifact.time] = artifact
     return list(found.values())

@@ -11,11 +11,11 @@ from podstack.clock import now
 from podstack.config import Settings, settings
 from podstack.console import say
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
-from podstack.experiment import ACTIVE, STATUSES, Experiment, runs_of
+from podstack.experiment import ACTIVE, ARCHIVED, STATUSES, Experiment, runs_of
 from podstack.journal import Journal
 from podstack.names import RUNNING, short
 from podstack.parameters import flat_parameters
-from podstack.run import Run, next_step
+from podstack.run import Run, position
 from podstack.store import Store
 
 Tags = list[str] | tuple[str, ...] | str
@@ -114,13 +114,14 @@ class MLOpsClient:
                 f"sort is name or created, with - before it for descending, not {short(sort)}."
             )
         wanted = set(names.check_tags(tags))
+        runs = runs_of(self._store) if status not in ("all", ARCHIVED) else []
         found = [
             experiment
             for experiment in self._experiments().values()
             if not experiment.deleted
             and search.lower() in f"{experiment.name}\n{experiment.description}".lower()
             and wanted <= set(experiment.tags)
-            and (status == "all" or experiment.status == status)
+            and (status == "all" or experiment.status_among(runs) == status)
         ]
         return sorted(
             found, key=lambda e: getattr(e, sort.removeprefix("-")), reverse=sort.startswith("-")
@@ -156,6 +157,7 @@ class MLOpsClient:
 
         Raises:
             NotFoundError: no such experiment or parent; nothing is created by a typo.
+            UsageError: the run of that id was purged, or an argument cannot be stored.
             BackendError: the store cannot be written. After this call no storage error is raised.
         """
         facts = self._first_facts(name, tags, params)
@@ -163,11 +165,16 @@ class MLOpsClient:
             names.check_id("run_id", run_id)
         if parent_run_id is not None:
             facts["parent"] = self.get_run(parent_run_id).id
-        self._store.prepare()
+        self._store.is_there()
         run = Run(self._store, run_id or names.new_run_id())
+        if run_id is not None and run_id in self._store.reader.purged():
+            raise UsageError(
+                f"Run {run_id} was purged and cannot come back. Start one under another id."
+            )
         resumed = run_id is not None and bool(run._fold().stamp)
         if not resumed or experiment_id is not None or experiment is not None:
             facts["experiment"] = self._experiment_of(experiment_id, experiment).id
+        self._store.prepare()
         if resumed:
             self._resume(run, facts)
         else:
@@ -183,7 +190,7 @@ class MLOpsClient:
         facts |= {f"tags/{tag}": True for tag in names.check_tags(tags)}
         facts |= {
             f"params/{key}": oplog.stored(value)
-            for key, value in flat_parameters(params or {}).items()
+            for key, value in flat_parameters({} if params is None else params).items()
         }
         return facts
 
@@ -206,12 +213,8 @@ class MLOpsClient:
         self._announce(run, "run")
 
     def _resume(self, run: Run, facts: dict[str, Any]) -> None:
-        if run.id in self._store.reader.purged():
-            raise UsageError(
-                f"Run {run.id} was purged and cannot come back. Start one under another id."
-            )
         journal = Journal(self._store.folder, self._store.keys, run.id, role="resume")
-        journal.next_step = next_step(run)
+        journal.go_on_from(*position(run))
         cleared = {"ended": None, "error": None, "deleted": None, "stop": None}
         run._record(journal, {**cleared, **facts}, owns=True)
         self._announce(run, f"resumed at step {journal.next_step}:")

@@ -12,6 +12,7 @@ import sys
 
 from podstack import config
 from podstack.clock import monotonic
+from podstack.names import printable
 
 logger = logging.getLogger("podstack")
 
@@ -21,7 +22,7 @@ def say(text: str) -> None:
     if config.quiet() or sys.stderr is None:
         return
     try:
-        print(f"podstack: {text}", file=sys.stderr, flush=True)
+        print(f"podstack: {printable(text)}", file=sys.stderr, flush=True)
     except (
         OSError,
         ValueError,

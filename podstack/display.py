@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from podstack import clock
+from podstack.names import printable
 from podstack.series import Series
 
 if TYPE_CHECKING:
@@ -15,13 +16,27 @@ if TYPE_CHECKING:
 
 _MOST = 40  # parameters or metrics shown before "and n more"
 
-_STYLE = (
-    "<style>.podstack{font:13px/1.5 system-ui,sans-serif;max-width:60em}"
-    ".podstack table{border-collapse:collapse;margin:.4em 0}"
-    ".podstack td,.podstack th{text-align:left;padding:.1em 1.2em .1em 0;border:0;background:none}"
-    ".podstack td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".podstack svg{vertical-align:middle}.podstack .dim{opacity:.6}</style>"
-)
+_COLOURS = {
+    "running": "#2f7fd6",
+    "completed": "#2e9e5b",
+    "failed": "#d64545",
+    "killed": "#c98a1b",
+}
+
+_STYLE = """<style>
+.podstack {font: 13px/1.6 system-ui, sans-serif; max-width: 72em}
+.podstack table {font: inherit; border-collapse: collapse; margin: .2em 0}
+.podstack :is(td, th) {text-align: left; padding: .05em 1.4em .05em 0; border: 0; background: none}
+.podstack th {font-weight: 600; opacity: .6}
+.podstack :is(td, th).n {text-align: right; font-variant-numeric: tabular-nums}
+.podstack svg {vertical-align: middle}
+.podstack .dim {opacity: .6}
+.podstack .dot {display: inline-block; width: .6em; height: .6em; border-radius: 50%}
+.podstack .tag {border: 1px solid; border-radius: 1em; padding: 0 .6em;
+  font-size: 11px; opacity: .7}
+.podstack .side {display: flex; flex-wrap: wrap; align-items: flex-start;
+  gap: .4em 3em; margin-top: .5em}
+</style>"""
 
 
 def run_text(run: Run) -> str:
@@ -34,28 +49,41 @@ def run_text(run: Run) -> str:
     lines += _section("params", [f"{name} = {_short(value)}" for name, value in run.params.items()])
     lines += _section("metrics", [repr(series) for series in run.metrics.values()])
     lines += _section("artifacts", [f"{a.path}  {a.size:,} bytes" for a in run.artifacts.values()])
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def run_html(run: Run) -> str:
-    params = _rows((escape(name), _cell(_short(value))) for name, value in run.params.items())
-    metrics = _rows(
-        (
-            escape(series.name),
-            _curve(series),
-            _number(series.last),
-            _number(series.min),
-            _number(series.max),
-        )
-        for series in run.metrics.values()
-    )
-    head = "<tr><th></th><th></th><th>last</th><th>min</th><th>max</th></tr>"
-    tags = "".join(f" <code>{escape(tag)}</code>" for tag in run.tags)
+    tags = " ".join(f"<span class=tag>{escape(tag)}</span>" for tag in run.tags)
+    parts = [
+        _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
+        _curves(list(run.metrics.values())),
+        _block("artifacts", ((a.path, f"{a.size:,} bytes") for a in run.artifacts.values())),
+    ]
     return (
-        f"{_STYLE}<div class=podstack><b>{escape(run.name)}</b> "
-        f"<span class=dim>{escape(run.id)}</span>{tags}<div class=dim>{escape(_facts(run))}</div>"
-        f"<table>{params}</table><table>{head if metrics else ''}{metrics}</table></div>"
+        f"{_STYLE}<div class=podstack>{_dot(run.status)} <b>{escape(run.name)}</b> "
+        f"<span class=dim>{escape(run.id)}</span> {tags}<br>"
+        f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div></div>"
     )
+
+
+def _dot(status: str) -> str:
+    return f'<span class=dot style="background:{_COLOURS.get(status, "gray")}"></span>'
+
+
+def _block(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr>{_cell(name)}{_cell(value)}</tr>" for name, value in rows)
+    return f"<table><tr><th colspan=2>{title}</th></tr>{cells}</table>" if cells else ""
+
+
+def _curves(metrics: list[Series]) -> str:
+    named = "".join(f"<th class=n>{column}</th>" for column in ("last", "min", "max"))
+    head = f"<tr><th colspan=2>metrics</th>{named}</tr>"
+    rows = "".join(
+        f"<tr>{_cell(series.name)}<td>{_curve(series)}</td>"
+        f"{_number(series.last)}{_number(series.min)}{_number(series.max)}</tr>"
+        for series in metrics
+    )
+    return f"<table>{head}{rows}</table>" if rows else ""
 
 
 def _facts(run: Run) -> str:
@@ -66,7 +94,9 @@ def _facts(run: Run) -> str:
 
 def experiment_text(experiment: Experiment) -> str:
     tags = f"  tags: {', '.join(experiment.tags)}" if experiment.tags else ""
-    return f"Experiment {experiment.name!r}  id={experiment.id}  {experiment.status}{tags}"
+    return printable(
+        f"Experiment {experiment.name!r}  id={experiment.id}  {experiment.status}{tags}"
+    )
 
 
 def experiment_html(experiment: Experiment) -> str:
@@ -79,17 +109,20 @@ def runs_text(runs: Sequence[Run]) -> str:
     if len(rows) == 1:
         return "no runs"
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(printable("  ".join(map(str.ljust, row, widths)).rstrip()) for row in rows)
 
 
 def runs_html(runs: Sequence[Run], *, title: str = "") -> str:
     head, *rows = _table(runs)
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    plain = 3  # name, status and time; what follows is mostly numbers
+    cells = "".join(
+        f"<th{' class=n' if i >= plain else ''}>{escape(h)}</th>" for i, h in enumerate(head)
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        f"<tr><td>{_dot(row[1])} {escape(row[0])}</td>{''.join(map(_cell, row[1:plain]))}"
+        + "".join(f"<td class=n>{escape(cell)}</td>" for cell in row[plain:])
+        + "</tr>"
+        for row in rows
     )
     table = f"<table><tr>{cells}</tr>{body}</table>"
     return f"{_STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
@@ -141,13 +174,6 @@ def _short(value: Any) -> str:
     )
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _rows(rows: Iterable[Iterable[str]]) -> str:
-    return "".join(
-        "<tr>" + "".join(c if c.startswith("<td") else f"<td>{c}</td>" for c in row) + "</tr>"
-        for row in rows
-    )
 
 
 def _cell(text: str) -> str:

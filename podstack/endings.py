@@ -55,6 +55,7 @@ class Endings:
             None  # what an uncaught exception or sys.exit said
         )
         self._progress_then: list[int] = []
+        self._is_final = False  # nothing catches an exception any more
         renew_in_child(self)
 
     def renew_in_child(self) -> None:
@@ -88,6 +89,7 @@ class Endings:
             run.finish_at_once(KILLED)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)  # so that whoever waits for us sees the signal
+        os._exit(128 + number)  # process 1 of a container is still here: no signal ends it
 
     def _hook_exceptions(self) -> None:
         before = sys.excepthook
@@ -98,6 +100,7 @@ class Endings:
             self._note(
                 KILLED if issubclass(kind, KeyboardInterrupt) else FAILED, traceback_text(error)
             )
+            self._is_final = not (hasattr(sys, "ps1") or sys.flags.interactive)
             before(kind, error, trace)
 
         sys.excepthook = excepthook
@@ -120,7 +123,7 @@ class Endings:
     def _at_exit(self) -> None:
         """End what is still open, then let the background finish its work."""
         status, error = self._verdict or (COMPLETED, None)
-        if self._progress_then != [run.progress for run in self._open]:
+        if not self._is_final and self._progress_then != [run.progress for run in self._open]:
             status, error = COMPLETED, None  # that exit was caught, and training went on
         deadline = monotonic() + DEADLINE
         for run in list(self._open):

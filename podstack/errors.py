@@ -3,7 +3,7 @@
 PodstackError
 ├── UsageError          (ValueError)           the call itself is wrong; never retried
 │   └── WrongTypeError  (TypeError)            a value of a kind that cannot be stored
-├── NotFoundError       (LookupError)          no such run, experiment, metric or artifact
+├── NotFoundError       (KeyError)             no such run, experiment, metric or artifact
 ├── RunClosedError      (RuntimeError)         the run is already finished
 ├── MissingExtraError   (ModuleNotFoundError)  an optional dependency is not installed
 └── BackendError        (OSError)              storage refused; carries .url and .key
@@ -15,6 +15,9 @@ PodstackError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+_SHOWN = 100  # characters of a name in a message
 
 
 class PodstackError(Exception):
@@ -29,20 +32,27 @@ class WrongTypeError(UsageError, TypeError):
     """A value of a kind that cannot be stored, such as a string as a metric."""
 
 
-class NotFoundError(PodstackError, LookupError):
-    """No such run, experiment, metric or artifact."""
+class NotFoundError(PodstackError, KeyError):
+    """No such run, experiment, metric or artifact.
+
+    A KeyError, so that `get` and `in` of the mappings that raise it work.
+    """
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would show the repr of the message
 
     @classmethod
     def among(
-        cls, kind: str, wanted: str, known: Iterable[str], *, hint: str = ""
+        cls, kind: str, wanted: object, known: Iterable[str], *, hint: str = ""
     ) -> NotFoundError:
         """Name the nearest of what exists, so that a typo is seen at once."""
         from difflib import get_close_matches  # only where something is already wrong
 
         names = sorted(set(known))
-        near = get_close_matches(wanted, names, n=3, cutoff=0.4) or names[-3:]
-        found = f"nearest of {len(names)}: {', '.join(near)}" if near else f"there is no {kind} yet"
-        return cls(f"No {kind} {wanted!r} ({found}).{' ' + hint if hint else ''}")
+        near = get_close_matches(str(wanted)[:_SHOWN], names, n=3, cutoff=0.4) or names[-3:]
+        listed = ", ".join(name[:_SHOWN] for name in near)
+        found = f"nearest of {len(names)}: {listed}" if near else f"there is no {kind} yet"
+        return cls(f"No {kind} {repr(wanted)[:_SHOWN]} ({found}).{' ' + hint if hint else ''}")
 
 
 class RunClosedError(PodstackError, RuntimeError):
@@ -66,6 +76,10 @@ class BackendError(PodstackError, OSError):
     def __init__(self, message: str, *, url: str = "", key: str = "") -> None:
         super().__init__(message)  # one positional argument, so that pickle can rebuild it
         self.url, self.key = url, key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError keeps errno outside of the instance's dict, and would lose it.
+        return type(self), self.args, {**vars(self), "errno": self.errno}
 
 
 class BlobMissing(BackendError, FileNotFoundError):

@@ -44,10 +44,14 @@ class Experiment:
     @property
     def status(self) -> str:
         """archived; else active (no runs yet, or one is running); else completed."""
+        return ARCHIVED if self.archived else self.status_among(runs_of(self._store))
+
+    def status_among(self, runs: list[Run]) -> str:
+        """The same, given the runs of the store: for whoever asks it of many experiments."""
         if self.archived:
             return ARCHIVED
-        runs = self.list_runs()
-        return COMPLETED if runs and all(run.status != RUNNING for run in runs) else ACTIVE
+        own = [run.status for run in runs if run.experiment_id == self.id]
+        return COMPLETED if own and RUNNING not in own else ACTIVE
 
     @property
     def archived(self) -> bool:
@@ -95,9 +99,10 @@ class Experiment:
         self._edit({"deleted": True})
 
     def purge(self) -> None:
-        """Remove all its runs for good, and hide what is left of it."""
-        for run in self.list_runs():
-            run.purge()
+        """Remove all its runs for good, hidden ones too, and hide what is left of it."""
+        for run in (Run(self._store, found) for found in self._store.reader.run_ids()):
+            if run.experiment_id == self.id:
+                run.purge()
         self.delete()
 
     def history(self, path: str) -> list[Change]:

@@ -22,7 +22,7 @@ from podstack import clock, names, oplog, points, processes
 from podstack.backend import LocalStore
 from podstack.clock import hybrid_clock, monotonic
 from podstack.console import Warner, readable_bytes
-from podstack.errors import BackendError, RunClosedError
+from podstack.errors import BackendError, BlobMissing, RunClosedError
 from podstack.forks import renew_in_child
 from podstack.keeper import keeper
 from podstack.keys import Project
@@ -102,8 +102,9 @@ class Log:
             raise RunClosedError("The run is finished: start_run(run_id=...) goes on with it.")
         if error is not None and self._file != _NO_FILE:
             self._explain(error)
+        was_idle = not self._waiting
         self._wait(line)
-        if len(self._waiting) == 1:
+        if was_idle:
             while self._waiting and self._write_first():
                 pass  # a signal handler may have logged meanwhile
 
@@ -136,8 +137,9 @@ class Log:
         if self._torn < len(line):
             return False
         self._torn = 0
-        self._waiting.popleft()
-        self._waiting_bytes -= len(line)
+        if self._waiting and self._waiting[0] is line:  # a signal handler may have closed the log
+            self._waiting.popleft()
+            self._waiting_bytes -= len(line)
         return True
 
     def _wait(self, line: bytes, torn: int = 0) -> None:
@@ -180,11 +182,17 @@ class Log:
             retired, self._retired = self._retired, []
             keys, self._unsynced_keys = self._unsynced_keys, []
             size, changed = self._size, self._size != self._synced_size
-            current = os.dup(self._file) if self._file != _NO_FILE and changed else _NO_FILE
+            try:
+                current = os.dup(self._file) if self._file != _NO_FILE and changed else _NO_FILE
+            except OSError as error:  # no descriptor is left
+                self._retired += retired
+                self._unsynced_keys += keys
+                self._explain(error)
+                return False
         try:
             for descriptor in (*retired, current):
                 if descriptor != _NO_FILE:
-                    os.fsync(descriptor)
+                    _fsync(descriptor)
             for key in keys:
                 self._store.sync_folders(key)
         except OSError as error:
@@ -245,7 +253,8 @@ class Journal:
         self._hint_due = self._sync_due = 0.0
         self._closed = False
         self.next_step = 0
-        self._seals: list[tuple[int, int]] = []
+        self.now = clock.now  # epoch seconds, for the lines of points
+        self._seals: list[tuple[int, int] | None] = []
         self._facts = Log(store, self._facts_key, roll_at=float("inf"), opened=self._keep)
         self._points = Log(store, self._points_key, roll_at=SEGMENT, opened=self._keep)
         self._append = self._points.append
@@ -281,16 +290,36 @@ class Journal:
         return self._role == "child"
 
     def append_points(self, line: bytes, step: int) -> None:
-        """Hand one line of points to the operating system."""
+        """Hand one line of points to the operating system; an empty one is a no-op."""
+        if not line:
+            return
         self._append(line)
         if step >= self.next_step:
             self.next_step = int(step) + 1
 
-    def append_at_next_step(self, time: float, values: Any) -> None:
+    def append_at_next_step(self, values: Any) -> None:
         """The same at the step after the largest so far, whichever thread comes first."""
         with self._points.lock:
             step = self.next_step
-            self.append_points(points.encode(step, time, values), step)
+            self.next_step = step + 1  # at once: below a signal handler the lock is no guard
+            line = b""
+            try:
+                line = points.encode(step, self.now(), values)
+            finally:
+                if not line and self.next_step == step + 1:
+                    self.next_step = step  # nothing to log
+            self.append_points(line, step)
+
+    def go_on_from(self, next_step: int, time: float) -> None:
+        """Continue what earlier writers began.
+
+        Where this machine's clock is behind their latest time, the times of this writer are
+        moved ahead by the difference: what is logged later must not look earlier.
+        """
+        self.next_step = next_step
+        behind = time - clock.now()
+        if behind > 0:
+            self.now = lambda: clock.now() + behind
 
     def set(self, changes: Mapping[str, Any]) -> None:
         """Hand a change of facts to the operating system."""
@@ -367,9 +396,8 @@ class Journal:
             How many values had to be given up because the disk refused them to the end.
         """
         self.drain_within(timeout)
-        before = self._points.dropped
         self._points.close()
-        if self._points.dropped > before:
+        if self.dropped:
             self.set({"summary/dropped": self.dropped})
         self._closed = True
         keeper.forget(self)
@@ -399,8 +427,13 @@ class Journal:
         for full in range(len(self._seals), seq + 1 if all_of_them else seq):
             try:
                 data = self._store.get(self._points_key(full))
-            except BackendError:  # deleted meanwhile
+            except BlobMissing:  # deleted meanwhile
                 data = b""
+            except BackendError:  # it is there, and readers had better not hear otherwise
+                if not all_of_them:
+                    return
+                self._seals.append(None)
+                continue
             lines = data[: data.rfind(b"\n") + 1]
             self._seals.append((len(lines), zlib.crc32(lines)))
 
@@ -446,6 +479,14 @@ class Journal:
 def _values_in(line: bytes) -> int:
     batches, _ = points.decode(line)
     return sum(len(batch.values) * len(batch.steps) for batch in batches) or 1
+
+
+def _fsync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # /dev/null has nothing to sync
+            raise
 
 
 def _close(descriptor: int) -> None:

@@ -67,6 +67,8 @@ class Keeper:
         with self._lock:
             self._jobs.put(job)
             self._start()
+        if self._thread is None:  # none can be started: nobody else would ever do it
+            self._work_until_idle()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until all jobs submitted so far are done; False if `timeout` seconds do not do.
@@ -79,11 +81,16 @@ class Keeper:
             return True
         done: SimpleQueue[None] = SimpleQueue()
         self.submit(_tell(done))
-        try:
-            done.get(timeout=timeout)
-        except Empty:
-            return False
-        return True
+        deadline = float("inf") if timeout is None else monotonic() + timeout
+        while monotonic() < deadline:
+            try:
+                done.get(timeout=min(_TICK, deadline - monotonic()))
+            except Empty:
+                if self._thread is None:  # it ended, or another could not be started
+                    self._work_until_idle()
+                continue
+            return True
+        return False
 
     def _start(self) -> None:
         if self._thread is not None:

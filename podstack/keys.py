@@ -15,7 +15,8 @@ from podstack.names import is_id, short
 STORE = "podstack.json"
 MAX_KEY = 1000  # bytes; S3 ends at 1024
 
-_SEGMENT = re.compile(r"(\d{6,})\.jsonl(\.gz)?")
+_LOG = re.compile(r"(.+?)\.jsonl(\.gz)?")
+_SEGMENT = re.compile(r"([0-9]{6,})\.jsonl(\.gz)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -77,9 +78,8 @@ def segment_of(key: str) -> Segment | None:
 
 def log_writer(key: str) -> str | None:
     """The writer of an op log's key, or None for any other object."""
-    name = key.rpartition("/")[2]
-    stem = name.removesuffix(".gz").removesuffix(".jsonl")
-    return stem if stem != name and is_id(stem) else None
+    match = _LOG.fullmatch(key.rpartition("/")[2])
+    return match[1] if match and is_id(match[1]) else None
 
 
 def child(key: str, prefix: str) -> str:

@@ -160,9 +160,12 @@ def check_id(kind: str, text: object) -> str:
     """`text`, if it may be an id.
 
     Raises:
+        WrongTypeError: it is not a string.
         UsageError: it may not; the message says what may.
     """
-    if isinstance(text, str) and is_id(text):
+    if not isinstance(text, str):
+        raise WrongTypeError(f"{kind} must be a string, not {short(text)}.")
+    if is_id(text):
         return text
     raise UsageError(
         f"{kind} {short(text)} is not an id: use 1 to 64 of a-z 0-9 . _ -, "
@@ -232,7 +235,15 @@ def short(value: object) -> str:
         text = ascii(value)
     except Exception as error:  # noqa: BLE001  # a foreign __repr__ may raise anything
         text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-    return text if len(text) <= 80 else f"{text[:60]}… ({type(value).__name__})"
+    shown = text if len(text) <= 80 else f"{text[:60]}… ({type(value).__name__})"
+    return printable(shown)
+
+
+def printable(text: str) -> str:
+    """`text` on one line and without control characters: no name may steer a terminal."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def _random_letters(count: int) -> str:

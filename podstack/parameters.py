@@ -57,7 +57,8 @@ def flat_parameters(values: object) -> dict[str, JsonValue]:
 def is_secret(name: str, value: object) -> bool:
     """Whether a parameter is a secret: a text whose name says token, key, password or the like.
 
-    Numbers are never masked, nor are counts and kinds: `max_tokens`, `tokenizer`, `token_type`.
+    So are the texts in a list or a dict of such a name. Numbers are never masked, nor are counts
+    and kinds: `max_tokens`, `tokenizer`, `token_type`.
     """
     return isinstance(value, str) and bool(value) and _SECRET.search(name) is not None
 
@@ -68,7 +69,8 @@ def _flatten(prefix: str, fields: Mapping[Any, Any], depth: int) -> Iterator[tup
             f"Parameters nest more than {MAX_DEPTH} deep at {short(prefix)}: does one hold itself?"
         )
     for key, value in fields.items():
-        name = f"{prefix}{check_name('parameter', key if isinstance(key, str) else _key_text(key))}"
+        text = key if isinstance(key, str) else _key_text(key)
+        name = prefix + check_name("parameter", text)  # an f-string would ask an Enum for its own
         below = _as_mapping(value)
         if below:
             yield from _flatten(f"{name}/", below, depth - 1)
@@ -94,15 +96,17 @@ def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _bounded(name: str, value: Any) -> JsonValue:
-    if is_secret(name, value):
-        return MASK
     if isinstance(value, str) and len(value) > MAX_VALUE:
         raise _too_large(name, len(value))
-    plain = _plain(name, value, MAX_DEPTH)
     try:
+        plain = _plain(name, value, MAX_DEPTH)
         size = len(orjson.dumps(plain))
-    except (TypeError, RecursionError) as error:
-        raise UsageError(f"Parameter {name!r} cannot be written as JSON: {error}.") from None
+    except UsageError:
+        raise
+    except Exception as error:  # a foreign value may raise anything
+        raise UsageError(
+            f"Parameter {short(name)} cannot be written as JSON: {short(error)}."
+        ) from error
     if size > MAX_VALUE:
         raise _too_large(name, size)
     return plain
@@ -110,7 +114,7 @@ def _bounded(name: str, value: Any) -> JsonValue:
 
 def _too_large(name: str, size: int) -> UsageError:
     return UsageError(
-        f"Parameter {name!r} takes {size:,} bytes; at most {MAX_VALUE:,} are kept. "
+        f"Parameter {short(name)} takes at least {size:,} bytes; at most {MAX_VALUE:,} are kept. "
         "Log it as a file: run.log_artifact(path)."
     )
 
@@ -119,8 +123,10 @@ def _plain(name: str, value: Any, depth: int) -> JsonValue:
     """`value` in JSON's own types."""
     if not depth:
         raise UsageError(
-            f"Parameter {name!r} nests more than {MAX_DEPTH} deep: does it hold itself?"
+            f"Parameter {short(name)} nests more than {MAX_DEPTH} deep: does it hold itself?"
         )
+    if is_secret(name, value):
+        return MASK
     if value is None or isinstance(value, (bool, str)):
         return _text(value) if isinstance(value, str) else value
     if isinstance(value, Enum):
@@ -129,6 +135,8 @@ def _plain(name: str, value: Any, depth: int) -> JsonValue:
         return int(value) if -(1 << 63) <= value < 1 << 64 else str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _word(value)
+    if isinstance(value, (list, tuple, set, frozenset)) and 2 * len(value) > MAX_VALUE:
+        raise _too_large(name, 2 * len(value))  # known before minutes are spent on it
     if isinstance(value, (list, tuple)):
         return [_plain(name, item, depth - 1) for item in value]
     if isinstance(value, (set, frozenset)):
@@ -138,7 +146,8 @@ def _plain(name: str, value: Any, depth: int) -> JsonValue:
         )
     below = _as_mapping(value)
     if below is not None:
-        return {_text(str(key)): _plain(name, item, depth - 1) for key, item in below.items()}
+        fields = {_text(str(key)): item for key, item in below.items()}
+        return {key: _plain(f"{name}/{key}", item, depth - 1) for key, item in fields.items()}
     return _foreign(name, value, depth)
 
 

@@ -49,7 +49,7 @@ class Batch(NamedTuple):
 
 
 def encode(step: Any, time: float, values: Any) -> bytes:
-    """One line, newline included.
+    """One line, newline included; no bytes where there are no values.
 
     The usual call, a dict of floats and ints under names seen before, is checked in three C
     loops: known names, exact types, and a finite sum, which no NaN or infinity leaves finite.
@@ -60,21 +60,24 @@ def encode(step: Any, time: float, values: Any) -> bytes:
     """
     try:
         if (
-            _checked_names.issuperset(values)
+            values
+            and _checked_names.issuperset(values)
             and _PLAIN.issuperset(map(type, values.values()))
             and isfinite(sum(values.values()))
             and type(step) is int
             and -0x8000000000000000 <= step <= 0x7FFFFFFFFFFFFFFF
         ):
             return _dumps({"s": step, "t": time, "v": values}, option=_LINE)
-    except (TypeError, AttributeError, OverflowError):
-        pass  # not a dict, a name that cannot be hashed, an int beyond float64
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        pass  # not a dict, an array, a name that cannot be hashed, an int beyond float64
     return _encode_slowly(step, time, values)
 
 
 def _encode_slowly(step: Any, time: float, values: Any) -> bytes:
     step = whole_step(step)
     flat = flat_scalars(values)
+    if not flat:
+        return b""
     _remember(flat)
     written = {name: value if isfinite(value) else _word(value) for name, value in flat.items()}
     return _dumps({"s": step, "t": time, "v": written}, option=_LINE)
@@ -109,11 +112,6 @@ def decode(data: bytes) -> tuple[list[Batch], int]:
     return batches, damaged
 
 
-def largest_step(batches: list[Batch]) -> int | None:
-    """The largest step in `batches`, or None where they are empty."""
-    return max((max(batch.steps) for batch in batches), default=None)
-
-
 def _chunks(data: bytes) -> Iterator[bytes]:
     """Runs of whole lines, each without its last newline."""
     start, stop = 0, data.rfind(b"\n") + 1
@@ -126,9 +124,12 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 def _decode_chunk(lines: bytes) -> tuple[list[Batch], int]:
     try:
-        return _batches(orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")), 0
+        rows = orjson.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+        if len(rows) == lines.count(b"\n") + 1:
+            return _batches(rows), 0
     except _UNREADABLE:
-        return _decode_one_by_one(lines)
+        pass  # one of them is damaged
+    return _decode_one_by_one(lines)
 
 
 def _decode_one_by_one(lines: bytes) -> tuple[list[Batch], int]:

@@ -117,6 +117,9 @@ class _SegmentLog(_Log):
         self.batches: list[Batch] = []
 
 
+_ABSENT = _SegmentLog()
+
+
 class PointLogs:
     """The points of one run, by writer, as far as they were read."""
 
@@ -124,7 +127,7 @@ class PointLogs:
         self._backend, self._prefix = backend, prefix
         self._segments: dict[tuple[str, int], _SegmentLog] = {}
         self._distrusted: set[tuple[str, int]] = set()
-        self._told: set[tuple[str, int]] = set()
+        self._told: set[tuple[tuple[str, int], bool]] = set()
         self._lock = threading.RLock()
         renew_in_child(self)
 
@@ -154,11 +157,6 @@ class PointLogs:
                     by_writer.setdefault(place[0], []).extend(self._segments[place].batches)
             return list(by_writer.items())
 
-    def largest_step(self) -> int | None:
-        """The largest step that any writer used; None before the first point."""
-        steps = [points.largest_step(batches) for _, batches in self.batches()]
-        return max((step for step in steps if step is not None), default=None)
-
     def _longest(self) -> dict[tuple[str, int], BlobInfo]:
         """One object for each segment: a packed copy counts only where there is no plain one."""
         found: dict[tuple[str, int], BlobInfo] = {}
@@ -182,39 +180,38 @@ class PointLogs:
         segment.damaged += damaged
 
     def _check(self, seals: dict[str, Any]) -> None:
-        for (writer, seq), segment in self._segments.items():
-            seal = _seal_of(seals.get(writer), seq)
-            if (
-                seal is None
-                or (writer, seq) in self._told
-                or seal == (segment.offset, segment.checksum)
-            ):
-                continue
-            self._told.add((writer, seq))
-            name = f"segment {seq} of writer {writer} below {self._backend.url}/{self._prefix}"
-            if segment.offset < seal[0]:
-                logger.warning(
-                    "%s is cut off: %d of %d bytes are there", name, segment.offset, seal[0]
-                )
-            else:
-                self._distrusted.add((writer, seq))
-                logger.warning(
-                    "%s is not what its seal says; it is passed over: a value may be wrong",
-                    name,
-                )
+        for place, seal in _seals(seals):
+            segment = self._segments.get(place, _ABSENT)
+            if seal != (segment.offset, segment.checksum):
+                self._contradicted(place, found=segment.offset, sealed=seal[0])
+
+    def _contradicted(self, place: tuple[str, int], *, found: int, sealed: int) -> None:
+        """Whole lines that were cut off are right so far; any others could hold a wrong value."""
+        is_cut = found < sealed
+        if not is_cut:
+            self._distrusted.add(place)
+        if (place, is_cut) in self._told:
+            return
+        self._told.add((place, is_cut))
+        writer, seq = place
+        name = f"segment {seq} of writer {writer} below {self._backend.url}/{self._prefix}"
+        if is_cut:
+            logger.warning("%s is cut off: %d of %d bytes are there", name, found, sealed)
+        else:
+            logger.warning(
+                "%s is not what its seal says; it is passed over: a value may be wrong", name
+            )
 
     def _state(self) -> list[int]:
         return [len(self._distrusted), *(segment.offset for segment in self._segments.values())]
 
 
-def _seal_of(seals: object, seq: int) -> tuple[int, int] | None:
-    if not isinstance(seals, list) or seq >= len(seals):
-        return None
-    seal = seals[seq]
-    valid = (
-        isinstance(seal, list) and len(seal) == 2 and all(isinstance(part, int) for part in seal)
-    )
-    return (seal[0], seal[1]) if valid else None
+def _seals(seals: dict[str, Any]) -> Iterator[tuple[tuple[str, int], tuple[int, int]]]:
+    """((writer, segment), (bytes, CRC-32)) of every seal that is one."""
+    for writer, of_writer in seals.items():
+        for seq, seal in enumerate(of_writer if isinstance(of_writer, list) else ()):
+            if isinstance(seal, list) and [type(part) for part in seal] == [int, int]:
+                yield (writer, seq), (seal[0], seal[1])
 
 
 class StoreReader:
@@ -239,4 +236,8 @@ class StoreReader:
         """(writer, where its hint is) for the writers of a run that say they are alive."""
         prefix = self.keys.live_of(run)
         for info in self.backend.list(prefix):
-            yield info.key[len(prefix) :].removesuffix(".json"), info
+            writer = info.key[len(prefix) :].removesuffix(".json")
+            if (
+                "." not in writer
+            ):  # else it belongs to a run whose id starts with this one and a dot
+                yield writer, info

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock, datasets, display, names, oplog, points
 from podstack.artifacts import Artifact, Artifacts, Intake, source_of, sources_in, versions_of
@@ -13,7 +13,7 @@ from podstack.clock import now
 from podstack.config import Settings
 from podstack.console import logger
 from podstack.endings import DEADLINE, endings, verdict_of
-from podstack.errors import RunClosedError, WrongTypeError
+from podstack.errors import BackendError, RunClosedError, WrongTypeError
 from podstack.journal import Journal
 from podstack.keeper import keeper
 from podstack.liveness import Status
@@ -22,6 +22,7 @@ from podstack.names import COMPLETED, RUNNING
 from podstack.oplog import Change, Fold
 from podstack.parameters import flat_parameters
 from podstack.reader import OpLogs, PointLogs
+from podstack.scalars import whole_step
 from podstack.store import Store
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ class Run:
         if journal is None:
             raise self._closed()
         if step is None:
-            journal.append_at_next_step(now(), metrics)
+            journal.append_at_next_step(metrics)
         else:
-            journal.append_points(points.encode(step, now(), metrics), step)
+            if type(step) is not int:
+                step = whole_step(step)
+            journal.append_points(points.encode(step, journal.now(), metrics), step)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record parameters: typed, nested ones flattened with `/`, the same name again replaces.
@@ -184,14 +187,20 @@ class Run:
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody asked this run to stop. Free to ask: the background looks every 5 s."""
-        return self._stop
+        """Whether somebody asked this run to stop.
+
+        Free to ask where the run is recorded: the background looks every 5 s.
+        """
+        return self._stop if self._journal is not None else bool(self._fold().get("stop"))
 
     def tick(self) -> None:
         """From the background: look for what others wrote, such as a Stop."""
         if clock.monotonic() >= self._listen_at:
             self._listen_at = clock.monotonic() + _LISTEN_EVERY
-            self._stop = bool(self._fold().get("stop"))
+            try:
+                self._stop = bool(self._fold().get("stop"))
+            except BackendError:
+                return  # a Stop is heard of once the store can be read again
 
     def request_stop(self) -> None:
         """Ask whoever records this run to stop: its `should_stop` turns true within seconds."""
@@ -238,14 +247,19 @@ class Run:
 
     def _last_facts(self, journal: Journal, status: str, error: str | None) -> dict[str, Any]:
         """This writer's end; the run's too, unless another process still records it."""
-        facts: dict[str, Any] = {
-            f"closed/{journal.writer}": {"status": status, "next_step": journal.next_step}
-        }
+        said = {"status": status, "next_step": journal.next_step, "t": journal.now()}
+        facts: dict[str, Any] = {f"closed/{journal.writer}": said}
         if error is not None:
             facts["error"] = error
-        if not self._store.liveness.others_alive(self.id, self._fold(), but=journal.writer):
+        if not self._others_alive(journal.writer):
             facts |= {"status": status, "ended": now()}
         return facts
+
+    def _others_alive(self, writer: str) -> bool:
+        try:
+            return self._store.liveness.others_alive(self.id, self._fold(), but=writer)
+        except BackendError:  # no failure of the store keeps a run from ending
+            return False
 
     def __enter__(self) -> Run:
         return self
@@ -309,7 +323,9 @@ class Run:
     def created(self) -> float:
         """When it was first started, epoch seconds."""
         fold = self._fold()
-        return float(fold.get("created") or clock.stamp_time(fold.first))
+        created = fold.get("created")
+        known = created if isinstance(created, (int, float)) else clock.stamp_time(fold.first)
+        return float(known or now())
 
     @property
     def ended(self) -> float | None:
@@ -413,6 +429,8 @@ class Run:
         return self._meta.fold()
 
     def _status(self) -> Status:
+        if self._store.disabled:
+            return Status(COMPLETED if self._journal is None else RUNNING)
         return self._store.liveness.status(self.id, self._fold())
 
     def _open(self) -> Journal:
@@ -434,7 +452,8 @@ class Run:
         self._store.edit(self._store.keys.meta(self.id), changes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attached, (self._store.settings, self.id, self._journal is not None)
+        step = None if self._journal is None else self._journal.next_step
+        return _attached, (self._store.portable_settings, self.id, step)
 
     def __repr__(self) -> str:
         return display.run_text(self)
@@ -443,33 +462,50 @@ class Run:
         return display.run_html(self)
 
 
-def _attached(settings: Settings, run_id: str, recording: bool) -> Run:
-    """What a pickled run becomes: a writer of its own that leaves the ending to the first."""
+_attached_runs: dict[tuple[Settings, str], Run] = {}
+
+
+def _attached(settings: Settings, run_id: str, next_step: int | None) -> Run:
+    """What a pickled run becomes: a writer of its own that leaves the ending to the first.
+
+    One for each process, however often it is unpickled there: a pool does so for every task.
+
+    Args:
+        next_step: where the pickled run stood, if it was being recorded.
+    """
+    known = _attached_runs.get((settings, run_id))
+    if next_step is not None and known is not None and known._journal is not None:
+        return known
     store = Store(settings)
     run = Run(store, run_id)
-    if recording:
+    if next_step is not None:
         journal = Journal(store.folder, store.keys, run_id, role="child")
-        journal.next_step = next_step(run)
+        journal.go_on_from(next_step, 0.0)
         run._journal = journal
+        keeper.keep(run)  # so that it hears of a Stop
+        _attached_runs[settings, run_id] = run
     return run
 
 
-def next_step(run: Run) -> int:
-    """The step that follows all that the run's writers logged.
+class Position(NamedTuple):
+    """Where a run's writers left off: the step after all of theirs, and their latest time."""
 
-    Taken from what each writer said at its end; the points themselves are read only where one
-    was killed before it could.
+    next_step: int
+    time: float
+
+
+def position(run: Run) -> Position:
+    """Taken from what each writer said at its end.
+
+    The points themselves are read only where a writer was killed before it could say.
     """
     fold = run._fold()
-    said = {
-        w: facts.get("next_step")
-        for w, facts in fold.below("closed").items()
-        if isinstance(facts, dict)
-    }
-    writers = set(run._store.backend.list_dirs(run._store.keys.metrics(run.id)))
-    known = [step for step in said.values() if isinstance(step, int)]
-    if writers - {writer for writer, step in said.items() if isinstance(step, int)}:
+    closed = {w: facts for w, facts in fold.below("closed").items() if isinstance(facts, dict)}
+    steps = [step for facts in closed.values() if isinstance(step := facts.get("next_step"), int)]
+    times = [float(t) for facts in closed.values() if isinstance(t := facts.get("t"), (int, float))]
+    if set(run._store.backend.list_dirs(run._store.keys.metrics(run.id))) - set(closed):
         run._point_logs.refresh(fold.below("seals"))
-        largest = run._point_logs.largest_step()
-        known.append(0 if largest is None else largest + 1)
-    return max(known, default=0)
+        for _, batches in run._point_logs.batches():
+            steps += [max(batch.steps) + 1 for batch in batches]
+            times += [max(batch.times) for batch in batches]
+    return Position(max(steps, default=0), max(times, default=0.0))

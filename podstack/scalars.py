@@ -48,7 +48,9 @@ def scalar(name: str, value: Any) -> float:
         item = value if isinstance(value, (int, float)) else _item(value)
         return float(item)
     except OverflowError:
-        raise UsageError(f"Metric {name!r} is {short(value)}, which float64 cannot hold.") from None
+        raise UsageError(
+            f"Metric {short(name)} is {short(value)}, which float64 cannot hold."
+        ) from None
     except Exception as error:  # a foreign __float__ may raise anything
         raise _not_a_scalar(name, value) from error
 
@@ -62,7 +64,7 @@ def whole_step(step: Any) -> int:
     """
     try:
         number = operator.index(step)
-    except TypeError:
+    except Exception:  # noqa: BLE001  # a foreign __index__ may raise anything
         number = _whole_float(step)
     if not -_INT64 <= number < _INT64:
         raise UsageError(f"step {short(step)} is beyond int64; steps run from -2**63 to 2**63 - 1.")
@@ -72,7 +74,7 @@ def whole_step(step: Any) -> int:
 def _whole_float(step: Any) -> int:
     try:
         as_float = None if isinstance(step, (str, bytes, complex)) else float(step)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+    except Exception:  # noqa: BLE001  # a foreign __float__ may raise anything
         as_float = None
     if as_float is None or not as_float.is_integer():
         raise WrongTypeError(

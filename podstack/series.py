@@ -14,6 +14,8 @@ from math import isnan
 from operator import le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from podstack.names import printable
+
 if TYPE_CHECKING:
     from podstack.points import Batch
 
@@ -105,9 +107,7 @@ class Series:
     @cached_property
     def summary(self) -> Summary:
         steps, values = self._view.steps, self._view.values
-        numbers = [i for i, value in enumerate(values) if not isnan(value)] or [len(values) - 1]
-        low = min(numbers, key=values.__getitem__)
-        high = max(numbers, key=values.__getitem__)
+        low, high = _extremes(values)
         return Summary(
             values[-1], steps[-1], values[low], steps[low], values[high], steps[high], len(steps)
         )
@@ -128,7 +128,7 @@ class Series:
     def __repr__(self) -> str:
         s = self.summary
         return (
-            f"{self.name} {sparkline(self._view.values)} {s.steps} steps, "
+            f"{printable(self.name)} {sparkline(self._view.values)} {s.steps} steps, "
             f"last {s.last:.4g} at {s.last_step}, "
             f"min {s.min:.4g} at {s.min_step}, max {s.max:.4g} at {s.max_step}"
         )
@@ -156,17 +156,23 @@ def _in_arrival_order(parts: list[tuple[str, Columns]]) -> Columns:
     """All parts as one; they are interleaved only where their times really overlap."""
     if len(parts) == 1:
         return parts[0][1]
-    clocks = {writer: array("d", accumulate(columns.times, max)) for writer, columns in parts}
-    parts = sorted(parts, key=lambda part: (clocks[part[0]][0], part[0]))
     joined, clock = Columns(array("q"), array("d"), array("d")), array("d")
-    for writer, columns in parts:
+    for _, columns in sorted(parts, key=lambda part: part[0]):
         joined.extend(columns)
-        clock.extend(clocks[writer])
+        clock.extend(accumulate(columns.times, max))
     if all(map(le, clock, clock[1:])):
         return joined
     return joined.take(
         sorted(range(len(joined)), key=clock.__getitem__)
     )  # stable: the writer's id decides ties
+
+
+def _extremes(values: array[float]) -> tuple[int, int]:
+    """Where the smallest and the largest number stand, the first of equal ones; NaN is none."""
+    if not isnan(sum(values)):  # so none is NaN: twice as fast as to look at each
+        return values.index(min(values)), values.index(max(values))
+    numbers = [i for i, value in enumerate(values) if not isnan(value)] or [len(values) - 1]
+    return min(numbers, key=values.__getitem__), max(numbers, key=values.__getitem__)
 
 
 def _in_step_order(columns: Columns) -> Columns:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from podstack.backend import Backend, LocalStore
 from podstack.clock import monotonic
 from podstack.console import Warner, readable_bytes
-from podstack.errors import BackendError, BlobMissing
+from podstack.errors import BackendError
 from podstack.keys import Project
 from podstack.retry import Backoff
 
@@ -75,8 +75,10 @@ class Shipper:
             # An artifact is immutable and may be large; a log grows, so its bytes are taken now.
             whole = "/artifacts/" in key
             self._remote.put(key, self._spool.path(key) if whole else self._spool.get(key))
-        except BlobMissing:  # moved to its final name, or its run was closed, while we looked
-            return
+        except BackendError:
+            if self._spool.path(key).exists():
+                raise
+            return  # moved to its final name, or its run was closed, while we looked
 
     def _clear(self, run: str) -> None:
         for info in list(self._spool.list(self._keys.run(run))):

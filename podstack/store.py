@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from podstack import config, keys, names, oplog
-from podstack.backend import Backend, LocalStore, open_backend
+from podstack.backend import Backend, LocalStore, open_backend, split_url
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
 from podstack.disabled import DisabledStore
@@ -53,6 +53,12 @@ class Store:
     @property
     def url(self) -> str:
         return self.backend.url
+
+    @property
+    def portable_settings(self) -> Settings:
+        """The settings for another process, which may stand in another folder."""
+        is_path = not self.disabled and split_url(self.settings.uri)[0] == "file"
+        return self.settings._replace(uri=self.url) if is_path else self.settings
 
     @property
     def folder(self) -> LocalStore:
@@ -102,6 +108,18 @@ class Store:
         except BackendError as error:
             raise self.unwritable(str(error)) from error
         self._prepared = True
+
+    def is_there(self) -> bool:
+        """Whether the store exists already; nothing is made.
+
+        Raises:
+            BackendError: it does not answer; the message says what to do.
+            UsageError: it was written by a later version.
+        """
+        try:
+            return self._prepared or self._is_there()
+        except BackendError as error:
+            raise self.unwritable(str(error)) from error
 
     def _label_spool(self) -> None:
         """Say beside the spool which store it is for: its folder's name is only a hash."""

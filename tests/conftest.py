@@ -1,0 +1,49 @@
+"""What every test starts from: an environment without podstack's variables, and a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from podstack import MLOpsClient, Run
+from podstack.testing.stage import Stage
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or writes what belongs to the person who runs it."""
+    for name in list(os.environ):
+        if name.startswith("PODSTACK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PODSTACK_QUIET", "1")
+    monkeypatch.setenv("PODSTACK_SPOOL", str(tmp_path / "spool"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The folder of a store that does not exist yet."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def client(store: Path) -> MLOpsClient:
+    return MLOpsClient(store)
+
+
+@pytest.fixture
+def run(client: MLOpsClient) -> Iterator[Run]:
+    """A run that is being recorded; it is finished after the test."""
+    run = client.start_run()
+    yield run
+    run.finish()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Scripts in processes of their own, on the store of `client`."""
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()
