@@ -140,7 +140,7 @@ class LocalBackend:
             raise UsageError(
                 f"{key!r} is not a key: it must be relative, without '..' and empty parts."
             )
-        self._refuse_links(parts[:-1], key)
+        self._refuse_links(key, *parts[:-1])
         return os.path.join(self._root, *parts)
 
     def _top(self, prefix: str) -> str:
@@ -149,10 +149,10 @@ class LocalBackend:
         if not slash:
             return self._root
         top = self._inside(folder)
-        self._refuse_links(folder.split("/"), prefix)
+        self._refuse_links(prefix, *folder.split("/"))
         return top
 
-    def _refuse_links(self, folders: list[str], key: str) -> None:
+    def _refuse_links(self, key: str, *folders: str) -> None:
         folder = os.path.join(os.path.realpath(self._root), *folders)
         if os.path.realpath(folder) != folder:
             raise BackendError(

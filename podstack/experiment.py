@@ -124,6 +124,7 @@ class Experiment:
 
 
 def runs_of(store: Store) -> list[Run]:
-    """All runs that are not deleted, oldest first."""
-    runs = (Run(store, run) for run in store.reader.run_ids())
-    return sorted((run for run in runs if not run.deleted), key=lambda run: (run.created, run.id))
+    """All runs that are not deleted, oldest first. A folder without one whole fact is no run."""
+    runs = [Run(store, run) for run in store.reader.run_ids()]
+    shown = [run for run in runs if (fold := run._fold()).stamp and not fold.get("deleted")]
+    return sorted(shown, key=lambda run: (run.created, run.id))

@@ -53,7 +53,7 @@ class Log:
         opened: Callable[[], None],
     ) -> None:
         self._store, self._key_of, self._roll_at, self._opened = store, key_of, roll_at, opened
-        self._warner = Warner()
+        self._warner, self._drop_warner = Warner(), Warner()
         self.dropped = 0  # lines' worth of values that were given up
         self._begin()
 
@@ -94,6 +94,7 @@ class Log:
                 self._size += written
                 if written != len(line):
                     self._wait(line, torn=written)
+                    self._write_waiting()
             else:
                 self._append_carefully(line)
 
@@ -105,8 +106,11 @@ class Log:
         was_idle = not self._waiting
         self._wait(line)
         if was_idle:
-            while self._waiting and self._write_first():
-                pass  # a signal handler may have logged meanwhile
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting and self._write_first():
+            pass  # a signal handler may have logged meanwhile
 
     def drain(self) -> bool:
         """Write what is waiting; False if the disk still refuses."""
@@ -129,23 +133,29 @@ class Log:
             written = _write(self._file, memoryview(line)[self._torn :])
         except OSError as error:
             self._explain(error)
-            if self._file != _NO_FILE and error.errno not in _FULL:
-                self._retire()
-            return False
+            return error.errno not in _FULL and self._give_up_file()
         self._size += written
         self._torn += written
         if self._torn < len(line):
-            return False
+            return written > 0  # the next attempt says why
         self._torn = 0
         if self._waiting and self._waiting[0] is line:  # a signal handler may have closed the log
             self._waiting.popleft()
             self._waiting_bytes -= len(line)
         return True
 
+    def _give_up_file(self) -> bool:
+        """Go on in another object after an error that may be this one's; False if it is new."""
+        was_used = self._file != _NO_FILE and self._size > 0
+        if self._file != _NO_FILE and not was_used:
+            self._seq -= 1  # nothing stands in it: the next attempt takes the same
+        self._retire()
+        return was_used
+
     def _wait(self, line: bytes, torn: int = 0) -> None:
         if self._waiting_bytes + len(line) > MEMORY:
             self.dropped += _values_in(line)
-            self._warner.warn(
+            self._drop_warner.warn(
                 f"{readable_bytes(MEMORY)} wait for the disk and no more are kept: "
                 f"{self.dropped} values dropped so far"
             )
@@ -362,6 +372,7 @@ class Journal:
         if (self._facts.is_removed() or self._points.is_removed()) and not self._is_purged():
             self._facts.reopen()
             self._points.reopen()
+            self.set({f"writers/{self.writer}": self._introduction()})  # so that it can be found
 
     def _is_purged(self) -> bool:
         return any(True for _ in self._store.list(self._keys.tomb(self._run)))
@@ -403,6 +414,18 @@ class Journal:
         keeper.forget(self)
         keeper.submit(self._sealed())
         return self.dropped
+
+    def discard(self) -> None:
+        """Take back a run that the disk did not let begin: nothing of it is written later."""
+        self._closed = True
+        keeper.forget(self)
+        for log in (self._facts, self._points):
+            log.close()
+            log.sync()
+        try:
+            self._store.delete(self._facts_key(0))
+        except BackendError:
+            return  # an empty log is no run either
 
     def close_at_once(self) -> None:
         """The same on the calling thread, without seals: for a process that a signal is ending."""

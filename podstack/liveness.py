@@ -45,9 +45,8 @@ class Liveness:
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader = reader
-        self._seen: dict[
-            str, tuple[str, float | None]
-        ] = {}  # key of a hint -> (tag, when it was seen to change)
+        # key of a hint -> its tag, since when it is so, whether another was seen before
+        self._seen: dict[str, tuple[str, float, bool]] = {}
 
     def status(self, run: str, fold: Fold) -> Status:
         word = str(fold.get("status", RUNNING))
@@ -82,18 +81,17 @@ class Liveness:
     def _lives(self, sign: _Writer, hint: BlobInfo | None) -> bool:
         if processes.is_gone(sign.record):
             return False
-        silent_for = self._unchanged_for(hint) if hint is not None else None
-        if silent_for is None:
-            silent_for = clock.now() - self._last_time(sign, hint)
-        return silent_for <= max(PATIENCE, 5 * sign.interval)
+        unchanged_for, did_change = self._watched(hint) if hint is not None else (0.0, False)
+        by_its_clock = 0.0 if did_change else clock.now() - self._last_time(sign, hint)
+        return max(unchanged_for, by_its_clock) <= max(PATIENCE, 5 * sign.interval)
 
-    def _unchanged_for(self, hint: BlobInfo) -> float | None:
-        """Seconds since this reader saw the hint change; None where it never did."""
-        tag, changed = self._seen.get(hint.key, ("", None))
+    def _watched(self, hint: BlobInfo) -> tuple[float, bool]:
+        """Seconds that this reader has seen the hint as it is; whether it saw another before."""
+        tag, since, did_change = self._seen.get(hint.key, ("", 0.0, False))
         if tag != hint.tag:
-            changed = clock.monotonic() if tag else None
-            self._seen[hint.key] = (hint.tag, changed)
-        return None if changed is None else clock.monotonic() - changed
+            since, did_change = clock.monotonic(), bool(tag)
+            self._seen[hint.key] = (hint.tag, since, did_change)
+        return clock.monotonic() - since, did_change
 
     def _last_time(self, sign: _Writer, hint: BlobInfo | None) -> float:
         beat = 0.0

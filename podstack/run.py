@@ -414,7 +414,7 @@ class Run:
         """
         journal.set(facts)
         if journal.refused:
-            journal.close(timeout=0.0)
+            journal.discard()
             raise self._store.unwritable()
         self._journal, self._owns = journal, owns
         endings.opened(self)

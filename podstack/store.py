@@ -160,7 +160,11 @@ class Store:
             return
         self.prepare()
         writer = names.new_writer_id()
-        self.backend.put(f"{prefix}{writer}.jsonl", oplog.encode(hybrid_clock.next(), changes))
+        line = oplog.encode(hybrid_clock.next(), changes)
+        try:
+            self.backend.put(f"{prefix}{writer}.jsonl", line)
+        except BackendError as error:
+            raise self.unwritable(str(error)) from error
 
 
 def _spool_of(uri: str) -> Path:

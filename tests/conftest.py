@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from podstack import MLOpsClient, Run
+from podstack.keeper import keeper
 from podstack.testing.stage import Stage
 
 
@@ -47,3 +49,17 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def held_keeper() -> Iterator[threading.Event]:
+    """While this event is not set, the background does nothing."""
+    release = threading.Event()
+
+    def hold() -> Iterator[None]:
+        release.wait(60)
+        yield
+
+    keeper.submit(hold())
+    yield release
+    release.set()

@@ -40,8 +40,6 @@ def settled(run: Run) -> None:
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MLOpsClient:
     """The default client in an empty folder, so that the document's paths work as they stand."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PODSTACK_URI", "PODSTACK_PROJECT", "PODSTACK_MODE"):
-        monkeypatch.delenv(name, raising=False)
     return MLOpsClient()
 
 

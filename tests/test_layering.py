@@ -71,8 +71,8 @@ def _imports(
     elif isinstance(node, ast.ImportFrom):
         yield from (Import(name, lazy) for name in _sources(node, here, package))
     elif isinstance(node, ast.If) and _asks_for_types(node.test) and not types_too:
-        for child in node.orelse:
-            yield from _imports(child, here, package, types_too, lazy=lazy)
+        for statement in node.orelse:
+            yield from _imports(statement, here, package, types_too, lazy=lazy)
     else:
         lazy = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):

@@ -6,7 +6,7 @@ import gzip
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -76,8 +76,8 @@ def append(tmp_path: Path, key: str, data: bytes) -> None:
         file.write(data)
 
 
-def steps(logs: PointLogs, seals: dict[str, object] | None = None) -> list[int]:
-    logs.refresh(seals or {})
+def steps(logs: PointLogs, seals: Mapping[str, object] | None = None) -> list[int]:
+    logs.refresh(dict(seals or {}))
     return [point.step for point in assemble("x", logs.batches()).raw]
 
 

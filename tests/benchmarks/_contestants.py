@@ -115,10 +115,12 @@ def trackio_in(folder: str) -> Any:
     return import_module("trackio")
 
 
-def trackio_run(trackio: Any, config: dict[str, Any] | None = None) -> Any:
+def trackio_run(
+    trackio: Any, config: dict[str, Any] | None = None, project: str = "benchmark"
+) -> Any:
     """A local run that measures no hardware: bare logging, as in the other contestants."""
     return trackio.init(
-        project="benchmark", config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
+        project=project, config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
     )
 
 

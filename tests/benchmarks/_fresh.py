@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -59,16 +59,26 @@ def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result
 
 
 def in_turns(
-    measure: Callable[[str], list[float]], names: list[str], *, rounds: int
+    measure: Callable[[str], list[float]],
+    names: list[str],
+    *,
+    rounds: int,
+    worst: Sequence[int] = (),
 ) -> dict[str, list[float]]:
     """For each name the medians over `rounds` of what `measure(name)` returned.
 
     The names take turns, so that a noisy moment of the machine hits all alike.
+
+    Args:
+        worst: places whose largest value counts instead: a maximum has no median.
     """
     taken: dict[str, list[list[float]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
             taken[name].append(measure(name))
-    return {
-        name: [median(column) for column in zip(*rows, strict=True)] for name, rows in taken.items()
-    }
+    return {name: _combined(rows, worst) for name, rows in taken.items()}
+
+
+def _combined(rows: list[list[float]], worst: Sequence[int]) -> list[float]:
+    columns = enumerate(zip(*rows, strict=True))
+    return [max(column) if place in worst else median(column) for place, column in columns]

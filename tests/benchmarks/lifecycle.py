@@ -59,7 +59,10 @@ def _run_figures(quick: bool) -> Iterator[Figure]:
     names = [PODSTACK, LINE, *([TRACKIO] if has_trackio() else [])]
     rounds = 1 if quick else 3
     many = in_turns(
-        lambda name: in_fresh_process(start_and_finish, name, count), names, rounds=rounds
+        lambda name: in_fresh_process(start_and_finish, name, count),
+        names,
+        rounds=rounds,
+        worst=[1, 3],
     )
     first = in_turns(lambda name: in_fresh_process(small_run, name, 2), names, rounds=rounds * 3)
     steps = 1_000 if quick else 20_000

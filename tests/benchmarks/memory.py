@@ -35,7 +35,7 @@ def _figures(name: str, looks: dict[str, list[int]]) -> Iterator[Figure]:
         unit = "bytes" if what == "RSS" else ""
         limit = target if what == "RSS" else None
         yield Figure(f"{name}: {what} at the end", end, unit, before, "before", limit)
-        yield Figure(f"{name}: {what}, peak", peak, unit, before, "before")
+        yield Figure(f"{name}: {what}, peak", peak, unit, before, "before", limit)
 
 
 def growth(name: str, steps: int) -> dict[str, list[int]]:

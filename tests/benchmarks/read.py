@@ -20,6 +20,7 @@ from tests.benchmarks._contestants import (
     open_contestant,
     rows_of,
     trackio_in,
+    trackio_run,
 )
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import Figure, Table, at_most, figures_table, ratio_at_most
@@ -84,6 +85,11 @@ def write(name: str, folder: str, steps: int) -> None:
         contestant.log(rows[step & 63], step)
     contestant.finish()
     contestant.settle()
+    if name == TRACKIO:  # what `_trackio` warms up with
+        trackio = trackio_in(folder)
+        trackio_run(trackio, project="warm-up")
+        trackio.log({"loss": 0.0}, 0)
+        trackio.finish()
 
 
 def read(name: str, folder: str, steps: int) -> float:
@@ -140,6 +146,9 @@ def _lines(folder: str) -> Callable[[], int]:
 def _trackio(folder: str) -> Callable[[], int]:
     trackio_in(folder)
     from trackio.sqlite_storage import SQLiteStorage  # type: ignore[import-not-found, unused-ignore]
+
+    (warm_up,) = SQLiteStorage.get_runs("warm-up")  # imports, as in `_podstack`
+    SQLiteStorage.get_logs("warm-up", warm_up)
 
     def reading() -> int:
         (run,) = SQLiteStorage.get_runs("benchmark")

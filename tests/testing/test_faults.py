@@ -12,7 +12,7 @@ import pytest
 
 from podstack.backend import Backend, LocalStore, open_backend
 from podstack.errors import BackendUnavailable, BlobMissing, UsageError
-from podstack.testing.backend_suite import BackendSuite, LocalStoreSuite, Peek, in_threads
+from podstack.testing.backend_suite import BackendSuite, Peek, in_threads
 from podstack.testing.faults import (
     LOCAL_OPERATIONS,
     OPERATIONS,
@@ -46,16 +46,6 @@ class TestFaultyBackendWithoutFaults(BackendSuite):
     @pytest.fixture
     def peek(self, memory: Backend) -> Peek:
         return lambda key: stored(memory, key)
-
-
-class TestSlowLocalStore(LocalStoreSuite):
-    @pytest.fixture
-    def backend(self, local: LocalStore) -> LocalStore:
-        return SlowLocalStore(local, 0.0001)
-
-    @pytest.fixture
-    def peek(self, local: LocalStore) -> Peek:
-        return lambda key: stored(local, key)
 
 
 def stored(backend: Backend, key: str) -> bytes | None:
@@ -187,6 +177,20 @@ def test_only_the_named_operations_are_slow(local: LocalStore) -> None:
 
     assert slow.get("a") == b"x"
     assert slow.path("a") == local.path("a")
+
+
+def test_a_wrapped_local_store_hands_on_all_four_powers_of_a_folder(local: LocalStore) -> None:
+    for name, wrapper in (("f", FaultyLocalStore(local)), ("s", SlowLocalStore(local, 0))):
+        wrapper.put_hint(f"{name}/hint", b"hint")
+        with os.fdopen(wrapper.open_append(f"{name}/log"), "wb") as log:
+            log.write(b"line")
+        wrapper.sync_folders(f"{name}/log")
+
+        assert local.get(f"{name}/hint") == b"hint"
+        assert local.get(f"{name}/log") == b"line"
+        assert wrapper.path(f"{name}/log") == local.path(f"{name}/log")
+        with pytest.raises(UsageError, match="is not a key"):
+            wrapper.sync_folders("..")
 
 
 def test_wrappers_of_local_stores_are_local_stores_and_the_others_are_not(
