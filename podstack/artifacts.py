@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 from podstack import clock, keys
 from podstack.backend import LocalStore
-from podstack.console import Progress, logger
+from podstack.console import Progress, warn
 from podstack.errors import (
     BackendError,
     BlobMissing,
@@ -94,7 +93,7 @@ def sources_in(folder: object, artifact_path: object) -> list[Source]:
         for file in sorted(files):
             path = os.path.join(parent, file)
             if not os.path.isfile(path):
-                logger.warning("%s is not a plain file; it is passed over", path)
+                warn(f"{path} is not a plain file; it is passed over")
                 continue
             relative = os.path.relpath(path, top).replace(os.sep, "/")
             found.append(source_of(path, None)._replace(name=_name(relative, artifact_path)))
@@ -142,12 +141,14 @@ class Intake:
             for source in sources:
                 self._take(source, progress)
         except OSError as error:
-            logger.warning("artifact not stored: %s. Training goes on.", error)
+            warn(f"artifact not stored: {error}. Training goes on.")
         finally:
             progress.close()
 
     def _check_room(self, size: int) -> None:
         folder = Path(self._store.folder.url)
+        import shutil  # 3 ms that a run without files need not pay
+
         free = shutil.disk_usage(folder).free
         if size + _SPARE > free:
             raise BackendError(

@@ -7,14 +7,11 @@ why no NullHandler is attached: a full disk must not go unheard.
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from podstack import config
 from podstack.clock import monotonic
 from podstack.names import printable
-
-logger = logging.getLogger("podstack")
 
 
 def say(text: str) -> None:
@@ -23,12 +20,22 @@ def say(text: str) -> None:
         return
     try:
         print(f"podstack: {printable(text)}", file=sys.stderr, flush=True)
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):  # stderr closed, full, or in use below a signal handler
-        return
+    except (OSError, ValueError, RuntimeError):
+        return  # stderr is closed, full, or in use below a signal handler
+
+
+def warn(text: str) -> None:
+    """A warning in the log `podstack`, heard on stderr unless the program set up logging."""
+    import logging  # 4 ms that most runs need not pay
+
+    logging.getLogger("podstack").warning("%s", text)
+
+
+def tell_of_failure(what: str, error: Exception) -> None:
+    """An error with its traceback, in the log `podstack`."""
+    import logging
+
+    logging.getLogger("podstack").error(what, exc_info=error)
 
 
 class Warner:
@@ -46,7 +53,7 @@ class Warner:
         self._next = monotonic() + self._every
         times = f" ({self._unsaid} times)" if self._unsaid > 1 else ""
         self._unsaid = 0
-        logger.warning("%s%s", text, times)
+        warn(f"{text}{times}")
 
 
 class Progress:

@@ -17,12 +17,11 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
 from podstack.clock import monotonic
-from podstack.console import logger
+from podstack.console import warn
 from podstack.forks import renew_in_child
 from podstack.keeper import keeper
 from podstack.names import COMPLETED, FAILED, KILLED
@@ -129,10 +128,7 @@ class Endings:
         for run in list(self._open):
             run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
         if not keeper.wait(max(0.1, deadline - monotonic())):
-            logger.warning(
-                "the disk did not take everything within %d s: the last lines may not be synced",
-                DEADLINE,
-            )
+            warn(f"the disk did not sync all within {DEADLINE:.0f} s; what is logged is written")
 
 
 def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
@@ -151,6 +147,8 @@ def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
 
 def traceback_text(error: BaseException) -> str:
     """The traceback as Python prints it, its end kept where it is very long."""
+    import traceback  # only where something went wrong
+
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return text.encode("utf-8", "backslashreplace").decode()[-_MAX_TRACEBACK:]
 

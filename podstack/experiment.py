@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from podstack import clock, display, names
+from podstack import clock, names
 from podstack.names import COMPLETED, RUNNING
 from podstack.oplog import Change, Fold
 from podstack.reader import OpLogs
@@ -117,9 +117,13 @@ class Experiment:
         self._store.edit(self._store.keys.experiment(self.id), changes)
 
     def __repr__(self) -> str:
+        from podstack import display
+
         return display.experiment_text(self)
 
     def _repr_html_(self) -> str:
+        from podstack import display
+
         return display.experiment_html(self)
 
 

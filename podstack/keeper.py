@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from podstack.clock import monotonic
-from podstack.console import Warner, logger
+from podstack.console import Warner, tell_of_failure
 from podstack.forks import renew_in_child
 
 _TICK = 1.0  # seconds
@@ -76,7 +76,7 @@ class Keeper:
         Where there is no thread (none can be started, or the interpreter is going down), the
         jobs run here instead.
         """
-        if self._thread is None:
+        if not self._has_thread():
             self._work_until_idle()
             return True
         done: SimpleQueue[None] = SimpleQueue()
@@ -86,11 +86,14 @@ class Keeper:
             try:
                 done.get(timeout=min(_TICK, deadline - monotonic()))
             except Empty:
-                if self._thread is None:  # it ended, or another could not be started
+                if not self._has_thread():  # it ended, or another could not be started
                     self._work_until_idle()
                 continue
             return True
         return False
+
+    def _has_thread(self) -> bool:
+        return self._thread is not None
 
     def _start(self) -> None:
         if self._thread is not None:
@@ -131,8 +134,8 @@ class Keeper:
             with self._working:
                 for _ in job:
                     self._tick_if_due()
-        except Exception:  # noqa: BLE001  # a thread's outermost frame: told, and the next job goes on
-            logger.exception("background work failed")
+        except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told, and the next job goes on
+            tell_of_failure("background work failed", error)
 
     def _tick_if_due(self) -> None:
         if monotonic() < self._next_tick:
@@ -143,8 +146,8 @@ class Keeper:
         for one in kept:
             try:
                 one.tick()
-            except Exception:  # noqa: BLE001  # a thread's outermost frame: told, the others go on
-                logger.exception("background work failed")
+            except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told, the others go on
+                tell_of_failure("background work failed", error)
 
 
 def _tell(done: SimpleQueue[None]) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 from typing import TypedDict
 
 
@@ -19,9 +18,7 @@ class ProcessRecord(TypedDict):
 
 def this_process() -> ProcessRecord:
     pid = os.getpid()
-    return ProcessRecord(
-        host=socket.gethostname(), machine=_machine(), pid=pid, born=_born(pid) or ""
-    )
+    return ProcessRecord(host=_host(), machine=_machine(), pid=pid, born=_born(pid) or "")
 
 
 def is_gone(record: ProcessRecord) -> bool:
@@ -38,8 +35,16 @@ def is_gone(record: ProcessRecord) -> bool:
     return not _exists(pid)
 
 
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
+
+
 def _machine() -> str:
-    parts = [socket.gethostname(), _line("/proc/sys/kernel/random/boot_id"), _namespace()]
+    parts = [_host(), _line("/proc/sys/kernel/random/boot_id"), _namespace()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

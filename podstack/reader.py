@@ -7,7 +7,6 @@ named in a warning.
 
 from __future__ import annotations
 
-import gzip
 import threading
 import zlib
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 from podstack import keys, oplog, points
 from podstack.backend import Backend, BlobInfo
 from podstack.clock import hybrid_clock
-from podstack.console import logger
+from podstack.console import warn
 from podstack.errors import BlobMissing
 from podstack.forks import renew_in_child
 from podstack.keys import Project
@@ -49,9 +48,7 @@ class _Log:
         except (OSError, EOFError, zlib.error) as error:
             if not packed:
                 raise
-            logger.warning(
-                "%s in %s is damaged (%s); it is passed over", info.key, backend.url, error
-            )
+            warn(f"{info.key} in {backend.url} is damaged ({error}); it is passed over")
             data = b""
         whole = data[: data.rfind(b"\n") + 1]
         self.tag = info.tag
@@ -59,8 +56,16 @@ class _Log:
         self.checksum = zlib.crc32(whole, self.checksum)
         return whole
 
+    def count_damaged(self, lines: int, name: str) -> None:
+        """Tell of unreadable lines, once for each object."""
+        if lines and not self.damaged:
+            warn(f"{name} has {lines} lines that cannot be read; they are passed over")
+        self.damaged += lines
+
 
 def _unpacked(data: bytes) -> bytes:
+    import gzip  # 2 ms, for stores that hold packed logs
+
     return gzip.decompress(data)
 
 
@@ -98,14 +103,7 @@ class OpLogs:
         for op in ops:
             self._fold.add(op)
         self._ops += ops
-        if damaged and not log.damaged:
-            logger.warning(
-                "%s in %s has %d lines that cannot be read; they are passed over",
-                info.key,
-                self._backend.url,
-                damaged,
-            )
-        log.damaged += damaged
+        log.count_damaged(damaged, f"{info.key} in {self._backend.url}")
         hybrid_clock.observe(self._fold.stamp)
 
 
@@ -170,14 +168,7 @@ class PointLogs:
         segment = self._segments.setdefault(place, _SegmentLog())
         batches, damaged = points.decode(segment.grown(self._backend, info))
         segment.batches += batches
-        if damaged and not segment.damaged:
-            logger.warning(
-                "%s in %s has %d lines that cannot be read; they are passed over",
-                info.key,
-                self._backend.url,
-                damaged,
-            )
-        segment.damaged += damaged
+        segment.count_damaged(damaged, f"{info.key} in {self._backend.url}")
 
     def _check(self, seals: dict[str, Any]) -> None:
         for place, seal in _seals(seals):
@@ -196,11 +187,9 @@ class PointLogs:
         writer, seq = place
         name = f"segment {seq} of writer {writer} below {self._backend.url}/{self._prefix}"
         if is_cut:
-            logger.warning("%s is cut off: %d of %d bytes are there", name, found, sealed)
+            warn(f"{name} is cut off: {found} of {sealed} bytes are there")
         else:
-            logger.warning(
-                "%s is not what its seal says; it is passed over: a value may be wrong", name
-            )
+            warn(f"{name} is not what its seal says; it is passed over: a value may be wrong")
 
     def _state(self) -> list[int]:
         return [len(self._distrusted), *(segment.offset for segment in self._segments.values())]

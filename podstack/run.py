@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from podstack import clock, datasets, display, names, oplog, points
+from podstack import clock, datasets, names, oplog, points
 from podstack.artifacts import Artifact, Artifacts, Intake, source_of, sources_in, versions_of
 from podstack.clock import now
 from podstack.config import Settings
-from podstack.console import logger
+from podstack.console import warn
 from podstack.endings import DEADLINE, endings, verdict_of
 from podstack.errors import BackendError, RunClosedError, WrongTypeError
 from podstack.journal import Journal
@@ -229,13 +229,11 @@ class Run:
         lost = journal.close(timeout=timeout)
         keeper.submit(self._store.shipped(self._told_whether_shipped, clear=self.id))
         if lost:
-            logger.warning(
-                "run %s: the disk refused %d values to the end; they are lost", self.id, lost
-            )
+            warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
 
     def _told_whether_shipped(self, succeeded: bool) -> None:
         if not succeeded:
-            logger.warning("run %s is not yet in %s; it waits in the spool", self.id, self.uri)
+            warn(f"run {self.id} is not yet in {self.uri}; it waits in the spool")
 
     def finish_at_once(self, status: str) -> None:
         """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
@@ -456,9 +454,13 @@ class Run:
         return _attached, (self._store.portable_settings, self.id, step)
 
     def __repr__(self) -> str:
+        from podstack import display
+
         return display.run_text(self)
 
     def _repr_html_(self) -> str:
+        from podstack import display
+
         return display.run_html(self)
 
 

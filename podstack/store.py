@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +101,8 @@ class Store:
         try:
             self._label_spool()
             if not self._is_there():
+                import uuid
+
                 self.backend.put(
                     keys.STORE, orjson.dumps({"podstack": FORMAT, "store": str(uuid.uuid4())})
                 )

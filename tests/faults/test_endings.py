@@ -56,9 +56,7 @@ WAYS = {
     "sys.exit(3)": Way(OPEN + "sys.exit(3)", "failed", 3, "SystemExit: 3"),
     "sys.exit('text')": Way(OPEN + "sys.exit('why')", "failed", 1, "SystemExit: why", "why"),
     "sys.exit(0) in the with block": Way(WITH + "    sys.exit(0)", "completed"),
-    "sys.exit(3) in the with block": Way(
-        WITH + "    sys.exit(3)", "failed", 3, "SystemExit: 3"
-    ),
+    "sys.exit(3) in the with block": Way(WITH + "    sys.exit(3)", "failed", 3, "SystemExit: 3"),
     "sys.exit('text') in the with block": Way(
         WITH + "    sys.exit('why')", "failed", 1, "SystemExit: why", "why"
     ),
@@ -131,9 +129,7 @@ WAYS = {
         + "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)",
         "killed",
     ),
-    "an exit handler logs": Way(
-        OPEN + "atexit.register(lambda: log(run, points))", "completed"
-    ),
+    "an exit handler logs": Way(OPEN + "atexit.register(lambda: log(run, points))", "completed"),
     "an exit handler logs after an exception": Way(
         OPEN + "atexit.register(lambda: log(run, points))\n1 / 0",
         "failed",

@@ -45,9 +45,7 @@ def _fail_each_once(stage: Stage, trials: Sequence[tuple[str, str, int]]) -> Non
     ended = stage.play(EACH_ONCE.format(trials=trials), first=first, deadline=500.0)
     acked = stage.acked()
     runs = [stage.run("-".join(map(str, trial)).lower()) for trial in trials]
-    verdicts = {
-        run.id: judge(stage.store, run.id, {run.id: acked.get(run.id, ())}) for run in runs
-    }
+    verdicts = {run.id: judge(stage.store, run.id, {run.id: acked.get(run.id, ())}) for run in runs}
     print(f"trials={len(trials)} {ended.out.strip()} {sum(verdicts.values(), Verdict())}")
 
     assert (ended.code, ended.err) == (0, "")

@@ -126,9 +126,7 @@ def test_forks_from_a_thread_neither_hang_nor_lose_a_point(stage: Stage) -> None
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("ending", [FROM_THE_MAIN_THREAD, FROM_A_THREAD])
 @pytest.mark.parametrize("attempt", range(5))
-def test_sixty_forks_neither_hang_nor_lose_a_point(
-    stage: Stage, ending: str, attempt: int
-) -> None:
+def test_sixty_forks_neither_hang_nor_lose_a_point(stage: Stage, ending: str, attempt: int) -> None:
     _fork(stage, 60, ending)
 
 
