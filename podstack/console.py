@@ -16,7 +16,12 @@ from podstack.names import printable
 
 def say(text: str) -> None:
     """One line for the person at the terminal, unless PODSTACK_QUIET is set."""
-    if config.quiet() or sys.stderr is None:
+    if not config.quiet():
+        _print(text)
+
+
+def _print(text: str) -> None:
+    if sys.stderr is None:
         return
     try:
         print(f"podstack: {printable(text)}", file=sys.stderr, flush=True)
@@ -26,15 +31,21 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """A warning in the log `podstack`, heard on stderr unless the program set up logging."""
-    import logging  # 4 ms that most runs need not pay
-
+    try:
+        import logging  # 4 ms that most runs need not pay
+    except OSError:  # no file descriptor is left to load it with
+        _print(text)
+        return
     logging.getLogger("podstack").warning("%s", text)
 
 
 def tell_of_failure(what: str, error: Exception) -> None:
     """An error with its traceback, in the log `podstack`."""
-    import logging
-
+    try:
+        import logging
+    except OSError:
+        _print(f"{what}: {error}")
+        return
     logging.getLogger("podstack").error(what, exc_info=error)
 
 

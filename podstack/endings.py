@@ -96,9 +96,7 @@ class Endings:
         def excepthook(
             kind: type[BaseException], error: BaseException, trace: TracebackType | None
         ) -> None:
-            self._note(
-                KILLED if issubclass(kind, KeyboardInterrupt) else FAILED, traceback_text(error)
-            )
+            self._note(*verdict_of(error))
             self._is_final = not (hasattr(sys, "ps1") or sys.flags.interactive)
             before(kind, error, trace)
 
@@ -139,7 +137,7 @@ def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
         clean = error.code is None or error.code == 0
         return (COMPLETED, None) if clean else (FAILED, f"SystemExit: {error.code}")
     if isinstance(error, KeyboardInterrupt):
-        return KILLED, None
+        return KILLED, None  # and load nothing: that can turn Python's exit by SIGINT into a 1
     if isinstance(error, GeneratorExit):
         return COMPLETED, None
     return FAILED, traceback_text(error)
@@ -147,8 +145,10 @@ def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
 
 def traceback_text(error: BaseException) -> str:
     """The traceback as Python prints it, its end kept where it is very long."""
-    import traceback  # only where something went wrong
-
+    try:
+        import traceback  # only where something went wrong
+    except OSError:  # no file descriptor is left to load it with
+        return f"{type(error).__name__}: {error}"[-_MAX_TRACEBACK:]
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return text.encode("utf-8", "backslashreplace").decode()[-_MAX_TRACEBACK:]
 

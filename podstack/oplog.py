@@ -131,13 +131,22 @@ class Fold:
 
 def history(ops: Iterable[Op], path: str) -> list[Change]:
     """Every value `path` ever had, oldest first."""
-    changes = {
-        Change(op.stamp, op.writer, op.changes[path]).rank: op for op in ops if path in op.changes
-    }
-    return [
-        Change(op.stamp, op.writer, _value(op.changes[path]))
-        for _, op in sorted(changes.items(), key=lambda x: x[0])
-    ]
+    return histories(ops, path).get(path, [])
+
+
+def histories(ops: Iterable[Op], prefix: str) -> dict[str, list[Change]]:
+    """The history of every path that starts with `prefix`."""
+    found: dict[str, dict[tuple[str, str, bytes], Change]] = {}
+    for op in ops:
+        for path, value in op.changes.items():
+            if path.startswith(prefix):
+                change = Change(op.stamp, op.writer, value)
+                found.setdefault(path, {})[change.rank] = change
+    return {path: [_read(changes[r]) for r in sorted(changes)] for path, changes in found.items()}
+
+
+def _read(change: Change) -> Change:
+    return change._replace(value=_value(change.value))
 
 
 def stored(value: JsonValue) -> JsonValue:

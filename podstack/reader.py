@@ -97,6 +97,11 @@ class OpLogs:
         self.fold()
         return oplog.history(self._ops, path)
 
+    def histories(self, prefix: str) -> dict[str, list[Change]]:
+        """The history of every path that starts with `prefix`."""
+        self.fold()
+        return oplog.histories(self._ops, prefix)
+
     def _read(self, info: BlobInfo, writer: str) -> None:
         log = self._logs.setdefault(writer, _Log())
         ops, damaged = oplog.decode(log.grown(self._backend, info), writer)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock, datasets, names, oplog, points
-from podstack.artifacts import Artifact, Artifacts, Intake, source_of, sources_in, versions_of
+from podstack.artifacts import Artifacts, Intake, source_of, sources_in, versions_of
 from podstack.clock import now
 from podstack.config import Settings
 from podstack.console import warn
@@ -364,12 +364,13 @@ class Run:
     @property
     def artifacts(self) -> Artifacts:
         """The files by path: `run.artifacts["model.pt"].download("out")`."""
-        found = {path: self._versions(path) for path in self._fold().below("artifacts")}
+        present = self._fold().below("artifacts")
+        histories = self._meta.histories("artifacts/")
+        entries = {
+            path: [change.value for change in histories[f"artifacts/{path}"]] for path in present
+        }
+        found = {path: versions_of(self._store, self.id, path, e) for path, e in entries.items()}
         return Artifacts({path: versions for path, versions in found.items() if versions})
-
-    def _versions(self, path: str) -> list[Artifact]:
-        entries = [change.value for change in self._meta.history(f"artifacts/{path}")]
-        return versions_of(self._store, self.id, path, entries)
 
     def history(self, path: str) -> list[Change]:
         """Every value a fact ever had, oldest first: `history("params/lr")`, `history("notes")`."""

@@ -29,11 +29,14 @@ class Failures:
         self._close = os.close
         for call in CALLS:
             setattr(os, call, self._failing(call, getattr(os, call)))
-        os.open = self._following(os.open)  # type: ignore[assignment]
-        os.dup = self._following(os.dup)
-        os.close = self._forgetting
         self._built_in = builtins.open
-        builtins.open = self._open_object  # type: ignore[assignment]
+        for module, name, wrapped in (
+            (os, "open", self._following(os.open)),
+            (os, "dup", self._following(os.dup)),
+            (os, "close", self._forgetting),
+            (builtins, "open", self._open_object),
+        ):
+            setattr(module, name, wrapped)
 
     def arm(self, call: str, error: int, first: int = 1, count: int = 1) -> None:
         """From now on the `first` to the `first + count - 1`-th such call fails."""
@@ -60,7 +63,7 @@ class Failures:
     def _is_inside(self, target: Any) -> bool:
         if isinstance(target, int):
             return target in self._files
-        return os.path.abspath(os.fspath(target)).startswith(self._folder)
+        return str(os.path.abspath(os.fspath(target))).startswith(self._folder)
 
     def _following(self, real: Callable[..., int]) -> Callable[..., int]:
         def wrapped(target: Any, *args: Any, **options: Any) -> int:

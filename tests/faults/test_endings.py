@@ -270,8 +270,8 @@ with client.start_run(run_id="r") as run:
 """
 
 
-def _wait_for_points(stage: Stage, child: Child) -> None:
-    child.wait_until(lambda: stage.count_acked() > 100, "log a hundred points")
+def _wait_for_points(stage: Stage, child: Child, count: int = 100) -> None:
+    child.wait_until(lambda: stage.count_acked() > count, f"log {count} points")
 
 
 def test_a_second_ctrl_c_during_the_end_loses_nothing(stage: Stage) -> None:
@@ -304,11 +304,9 @@ def test_ctrl_c_that_is_caught_inside_the_loop_does_not_end_the_run(stage: Stage
         """
     )
     for _ in range(20):
-        before = stage.count_acked()
-        child.wait_until(lambda before=before: stage.count_acked() > before + 20, "go on")
+        _wait_for_points(stage, child, stage.count_acked() + 20)
         child.send(signal.SIGINT)
-    before = stage.count_acked()
-    child.wait_until(lambda: stage.count_acked() > before + 20, "go on")
+    _wait_for_points(stage, child, stage.count_acked() + 20)
     (stage.store.parent / "enough").touch()
     ended = child.wait()
     verdict = stage.verdict()

@@ -118,7 +118,14 @@ print(time.monotonic() - began < 15)
 """
 
 
-@pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EROFS"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ENOSPC",
+        pytest.param("EIO", marks=pytest.mark.slow),
+        pytest.param("EROFS", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_disk_that_is_broken_for_good_neither_raises_nor_delays_the_end(
     stage: Stage, call: str, name: str

@@ -31,8 +31,12 @@ def _enough(stage: Stage) -> None:
 def _start_two(stage: Stage) -> list[Child]:
     children = [stage.start(WRITER.format(run=run), acks=run) for run in ("a", "b")]
     for run, child in zip(("a", "b"), children, strict=True):
-        child.wait_until(lambda run=run: stage.count_acked(run) > 500, "log 500 points")
+        _wait_for_points(stage, child, run)
     return children
+
+
+def _wait_for_points(stage: Stage, child: Child, run: str) -> None:
+    child.wait_until(lambda: stage.count_acked(run) > 500, "log 500 points")
 
 
 def _copy_while_runs_write(stage: Stage, copies: int) -> None:
