@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock, datasets, names, oplog, points
-from podstack.artifacts import Artifacts, Intake, source_of, sources_in, versions_of
+from podstack.artifacts import Artifacts, versions_of
 from podstack.clock import now
 from podstack.config import Settings
 from podstack.console import warn
 from podstack.endings import DEADLINE, endings, verdict_of
 from podstack.errors import BackendError, RunClosedError, WrongTypeError
+from podstack.intake import Intake, source_of, sources_in
 from podstack.journal import Journal
 from podstack.keeper import keeper
 from podstack.liveness import Status

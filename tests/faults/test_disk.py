@@ -310,24 +310,26 @@ def test_a_run_ends_without_a_free_file_descriptor(stage: Stage, ending: str) ->
     assert stage.run().status in ("completed", "killed")
 
 
-def test_closing_all_descriptors_as_daemons_do_costs_nothing(stage: Stage) -> None:
+@pytest.mark.xfail(
+    strict=True,
+    reason="a log writes to its descriptor's number without asking whose file that is now",
+)
+def test_a_file_that_takes_the_number_of_a_closed_log_stays_as_it_is(stage: Stage) -> None:
+    """A daemon closes all descriptors; the next files that it opens get the same numbers."""
     ended = stage.play(
         """
         run = client.start_run(run_id="r")
-        for i in range(100):
-            run.log_metrics({"x": i / 2}, step=i)
+        run.log_metrics({"x": 0}, step=0)
         os.closerange(3, 256)
-        for i in range(100, 200):
-            run.log_metrics({"x": i / 2}, step=i)
-        print(run.flush(30), run.dropped)
-        run.finish()
+        files = [open(f"file{n}", "wb") for n in range(10)]
+        run.log_metrics({"x": 0.5}, step=1)
+        run.log_params({"lr": 0.1})
+        print(sum(os.path.getsize(file.name) for file in files))
         """
     )
 
-    assert ended.code == 0, ended.err
-    assert ended.out.split()[1] == "0"
-    assert stage.verdict() == Verdict(logged=200)
-    assert stage.run().status == "completed"
+    assert (ended.code, ended.out) == (0, "0\n")
+    assert stage.verdict() == Verdict(logged=2)
 
 
 def test_a_store_that_is_deleted_while_a_run_logs_is_made_again(stage: Stage) -> None:

@@ -111,6 +111,8 @@ def _fork(stage: Stage, forks: int, ending: str) -> None:
     assert verdict.clean, verdict
     assert all(run.metrics[name].steps.tolist() == [0] for name, run in of_their_own.items())
     assert all(run.parent_run_id == "r" for run in of_their_own.values())
+    writers = list((stage.store / "projects/default/runs/r/metrics").iterdir())
+    assert len(writers) == 1 + forks // 6 * 4, "every child that logs is a writer of its own"
     assert set(of_their_own) == {f"child{n}" for n in range(4, forks, 6)}
 
 
