@@ -1,4 +1,8 @@
-"""Back up a store while a run is writing into it: copy the folder, and read the copy."""
+"""Back up a store while a run is writing into it: copy the folder, and read the copy.
+
+Metrics and facts are whole in the copy, as far as the run was then. An artifact that is logged at
+that very moment may be missing from it (and copytree may say so): the next copy has it.
+"""
 
 import shutil
 import sys

@@ -33,7 +33,7 @@ def warn(text: str) -> None:
     """A warning in the log `podstack`, heard on stderr unless the program set up logging."""
     try:
         import logging  # 4 ms that most runs need not pay
-    except OSError:  # no file descriptor is left to load it with
+    except (OSError, ImportError):  # no descriptor is left to load it with, or no right to
         _print(text)
         return
     logging.getLogger("podstack").warning("%s", text)
@@ -43,7 +43,7 @@ def tell_of_failure(what: str, error: Exception) -> None:
     """An error with its traceback, in the log `podstack`."""
     try:
         import logging
-    except OSError:
+    except (OSError, ImportError):
         _print(f"{what}: {error}")
         return
     logging.getLogger("podstack").error(what, exc_info=error)

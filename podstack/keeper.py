@@ -67,7 +67,7 @@ class Keeper:
         with self._lock:
             self._jobs.put(job)
             self._start()
-        if self._thread is None:  # none can be started: nobody else would ever do it
+        if not self._has_thread():  # none can be started: nobody else would ever do it
             self._work_until_idle()
 
     def wait(self, timeout: float | None) -> bool:
@@ -93,10 +93,10 @@ class Keeper:
         return False
 
     def _has_thread(self) -> bool:
-        return self._thread is not None
+        return self._thread is not None and self._thread.is_alive()
 
     def _start(self) -> None:
-        if self._thread is not None:
+        if self._has_thread():
             return
         thread = threading.Thread(target=self._loop, name="podstack-keeper", daemon=True)
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import accumulate, pairwise
-from math import isnan
+from math import isfinite, isnan
 from operator import le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -204,8 +204,17 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
     width = min(width, count)
     edges = [count * i // width for i in range(width + 1)] if width else [0]
     cells = [[v for v in values[a:b] if abs(v) < float("inf")] for a, b in pairwise(edges)]
-    means = [sum(cell) / len(cell) if cell else None for cell in cells]
-    known = [mean for mean in means if mean is not None]
+    halves = [_half_mean(cell) if cell else None for cell in cells]
+    known = [half for half in halves if half is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(" " if mean is None else _BARS[round((mean - low) * scale)] for mean in means)
+    span = (high - low) or 1.0
+    top = len(_BARS) - 1
+    return "".join(
+        " " if half is None else _BARS[round((half - low) / span * top)] for half in halves
+    )
+
+
+def _half_mean(values: Sequence[float]) -> float:
+    """Half the mean: two halves differ by a float64, where 1e308 and -1e308 do not."""
+    half = sum(values) / len(values) / 2
+    return half if isfinite(half) else sum(value / 2 / len(values) for value in values)

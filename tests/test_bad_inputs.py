@@ -916,6 +916,29 @@ def test_a_file_that_grows_while_it_is_copied_is_stored_as_it_was_at_one_moment(
     sing(run, store)
 
 
+def test_a_file_that_keeps_changing_is_refused(run: Run, refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "busy.bin"
+    path.touch()
+    os.truncate(path, 64 << 20)
+    done = threading.Event()
+
+    def change() -> None:
+        for moment in count():
+            os.utime(path, ns=(moment, moment))
+            if done.is_set():
+                return
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        refused(
+            lambda: run.log_artifact(path), ValueError, "busy.bin", "changes while it is copied"
+        )
+    finally:
+        done.set()
+        writer.join(60)
+
+
 def test_a_file_larger_than_the_disk_is_told_and_nothing_of_it_is_stored(
     run: Run, store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

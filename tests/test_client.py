@@ -386,6 +386,9 @@ def test_an_unknown_run_is_an_error_that_names_the_nearest(client: MLOpsClient) 
     with client.start_run(run_id="first-run"), client.start_run(run_id="other"):
         pass
 
+    with pytest.raises(NotFoundError) as caught:
+        client.get_run("frst-run")
+    assert str(caught.value) == "No run 'frst-run' (nearest of 2: first-run)."
     for wanted in ("frst-run", "First-Run", "../first-run"):
         with pytest.raises(NotFoundError, match="nearest of 2: first-run"):
             client.get_run(wanted)

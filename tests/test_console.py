@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import logging
 import os
+import pty
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import pytest
 
 from podstack import MLOpsClient
-from podstack.console import Progress, Warner, logger, readable_bytes, say
+from podstack.console import Progress, Warner, readable_bytes, say
 from podstack.testing.stage import Stage
 
 ALOUD = {"PODSTACK_QUIET": "0"}
@@ -97,9 +99,9 @@ def test_a_process_whose_stderr_is_full_trains_all_the_same(stage: Stage) -> Non
 
 
 def test_warnings_reach_a_program_that_set_up_no_logging(stage: Stage) -> None:
-    ended = stage.play("from podstack.console import logger; logger.warning('the disk is full')")
+    ended = stage.play("from podstack.console import warn; warn('the disk is full')")
 
-    assert logger.handlers == []
+    assert logging.getLogger("podstack").handlers == []
     assert ended.err == "the disk is full\n"
 
 
@@ -120,73 +122,78 @@ def test_a_trouble_that_repeats_is_told_at_once_then_with_a_count(
 # The bar -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, aloud: None) -> Iterator[int]:
+@contextmanager
+def terminal() -> Iterator[int]:
     """stderr is a terminal; this reads what it shows."""
-    import pty
-
     screen, keyboard = pty.openpty()
-    with open(keyboard, "w", encoding="utf-8") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
+    with open(keyboard, "w", encoding="utf-8") as stderr, redirect_stderr(stderr):
         yield screen
-        monkeypatch.undo()
     os.close(screen)
 
 
-def shown_on(terminal: int) -> str:
+def shown_on(screen: int) -> str:
     """What the terminal got so far: a mark is sent behind it and waited for."""
     print("|", end="", file=sys.stderr, flush=True)
     shown = b""
     while not shown.endswith(b"|"):
-        shown += os.read(terminal, 65_536)
+        shown += os.read(screen, 65_536)
     return shown.decode().removesuffix("|")
 
 
-def test_a_bar_shows_how_far_it_is_and_is_wiped_at_the_end(terminal: int) -> None:
-    progress = Progress("logging model.pt", 2_000_000)
-    progress._shown_at = 0.0  # a second has passed
-    progress.advance(500_000)
-    assert shown_on(terminal) == f"\rlogging model.pt {'█' * 6:<24}  25% of 2.0 MB "
+@pytest.mark.usefixtures("aloud")
+def test_a_bar_shows_how_far_it_is_and_is_wiped_at_the_end() -> None:
+    with terminal() as screen:
+        progress = Progress("logging model.pt", 2_000_000)
+        progress._shown_at = 0.0  # a second has passed
+        progress.advance(500_000)
+        assert shown_on(screen) == f"\rlogging model.pt {'█' * 6:<24}  25% of 2.0 MB "
 
-    progress.close()
-    assert shown_on(terminal) == "\r\x1b[2K"
-
-
-def test_work_that_takes_less_than_a_second_shows_no_bar(terminal: int) -> None:
-    progress = Progress("logging model.pt", 100)
-    progress.advance(100)
-    progress.close()
-
-    assert shown_on(terminal) == ""
+        progress.close()
+        assert shown_on(screen) == "\r\x1b[2K"
 
 
-def test_a_bar_is_redrawn_at_most_ten_times_a_second(terminal: int) -> None:
-    progress = Progress("logging model.pt", 1_000)
-    progress._shown_at = 0.0
-    progress.advance(1)
-    progress._shown_at += 3_600
-    for _ in range(999):
+@pytest.mark.usefixtures("aloud")
+def test_work_that_takes_less_than_a_second_shows_no_bar() -> None:
+    with terminal() as screen:
+        progress = Progress("logging model.pt", 100)
+        progress.advance(100)
+        progress.close()
+
+        assert shown_on(screen) == ""
+
+
+@pytest.mark.usefixtures("aloud")
+def test_a_bar_is_redrawn_at_most_ten_times_a_second() -> None:
+    with terminal() as screen:
+        progress = Progress("logging model.pt", 1_000)
+        progress._shown_at = 0.0
         progress.advance(1)
+        progress._shown_at += 3_600
+        for _ in range(999):
+            progress.advance(1)
 
-    assert shown_on(terminal).count("\r") == 1
-
-
-def test_a_bar_over_nothing_is_full(terminal: int) -> None:
-    progress = Progress("logging empty", 0)
-    progress._shown_at = 0.0
-    progress.advance(0)
-
-    assert "100% of 0 B" in shown_on(terminal)
+        assert shown_on(screen).count("\r") == 1
 
 
-def test_a_quiet_podstack_shows_no_bar(terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("aloud")
+def test_a_bar_over_nothing_is_full() -> None:
+    with terminal() as screen:
+        progress = Progress("logging empty", 0)
+        progress._shown_at = 0.0
+        progress.advance(0)
+
+        assert "100% of 0 B" in shown_on(screen)
+
+
+def test_a_quiet_podstack_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PODSTACK_QUIET", "1")
-    progress = Progress("logging model.pt", 100)
-    progress._shown_at = 0.0
-    progress.advance(50)
-    progress.close()
+    with terminal() as screen:
+        progress = Progress("logging model.pt", 100)
+        progress._shown_at = 0.0
+        progress.advance(50)
+        progress.close()
 
-    assert shown_on(terminal) == ""
+        assert shown_on(screen) == ""
 
 
 @pytest.mark.usefixtures("aloud")

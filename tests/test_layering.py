@@ -22,8 +22,8 @@ FLOORS = {
     # logs going out, logs coming in
     2: "keeper journal shipper reader liveness metrics",
     # one capability each
-    3: "store artifacts intake datasets endings display index query compare sync compact alerts system"
-    " environment",
+    3: "store artifacts intake datasets endings display index query compare sync compact"
+    " alerts system environment",
     # what a user holds in the hand
     4: "experiment run client sweeps __init__",
     # requests, pages, commands, and the helpers for tests

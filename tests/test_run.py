@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,18 @@ def test_flush_gives_up_after_its_timeout(run: Run, held_keeper: threading.Event
 
     held_keeper.set()
     assert run.flush(timeout=60) is True
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_flush_outlives_the_death_of_the_background_thread(run: Run) -> None:
+    def die() -> Iterator[None]:
+        yield
+        raise SystemExit
+
+    keeper.submit(die())
+    run.log_metrics({"x": 1})
+
+    assert run.flush(timeout=20) is True
 
 
 def test_flush_of_a_run_that_is_finished_or_only_read_is_true(

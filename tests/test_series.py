@@ -224,10 +224,17 @@ def test_of_equal_extremes_the_first_step_counts() -> None:
         ([0.0, NAN, 1.0], "▁ █"),
         ([INF, 0.0, 1.0, -INF], " ▁█ "),
         ([0.0, 0.5, 1.0], "▁▅█"),
+        ([-1.7e308, 0.0, 1.7e308], "▁▅█"),
+        ([0.0, 1e-320], "▁█"),
+        ([5e-324], "▁"),
     ],
 )
 def test_a_spark_line_shows_the_curve(values: list[float], line: str) -> None:
     assert sparkline(values) == line
+
+
+def test_the_mean_of_values_whose_sum_is_beyond_float64_is_shown() -> None:
+    assert sparkline([1.7e308] * 20 + [-1.7e308] * 20, width=2) == "█▁"
 
 
 @relaxed

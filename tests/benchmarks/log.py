@@ -1,8 +1,9 @@
 """Logging: what a call of `log_metrics` costs the training loop, and what a point costs in all.
 
 Every sample is a fresh process that logs steps back to back; the contestants take turns, and a
-figure is the median over the turns, a max the largest of all. The baseline is the least that keeps what was acknowledged
-through a kill -9: one line of JSON handed to the operating system for every step.
+figure is the median over the turns, a max the largest of all. The baseline is the least that
+keeps what was acknowledged through a kill -9: one line of JSON handed to the operating system for
+every step.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _NOTES = (f"{TENSORBOARDX} is given a tenth of the steps.",)
 def tables(*, quick: bool) -> Iterator[Table]:
     latencies = {scalars: _measure_calls(scalars, quick) for scalars in _CALLS}
     for scalars, measured in latencies.items():
-        yield _calls_table(f"log_metrics of {scalars} scalars, back to back: one call", measured)
+        title = f"log_metrics of {scalars} scalars, back to back: one call"
+        yield _calls_table(title, measured, *_NOTES)
     yield figures_table("log_metrics: targets", _call_figures(latencies))
     yield _calls_table(
         "log_metrics of 10 scalars, a busy loop of 1,000 steps/s: one call", _measure_paced(quick)
@@ -113,13 +115,13 @@ def _fewer(name: str, calls: int) -> int:
     return calls // 10 if name == TENSORBOARDX else calls  # a hundred times as slow as the others
 
 
-def _calls_table(title: str, measured: Measured) -> Table:
+def _calls_table(title: str, measured: Measured, *notes: str) -> Table:
     head = ("", "p50", "p95", "p99", "max", f"ratio of p50 to {LINE}")
     rows = [
         (name, *(quantity(value, "s") for value in values), times(values[0] / measured[LINE][0]))
         for name, values in measured.items()
     ]
-    return Table(title, head, rows, _NOTES)
+    return Table(title, head, rows, notes)
 
 
 def _call_figures(latencies: dict[int, Measured]) -> Iterator[Figure]:
@@ -191,7 +193,8 @@ def _totals_table(measured: Measured) -> Table:
         )
         for name, (rate, cpu, size) in measured.items()
     ]
-    return Table("10 scalars a step, from start to finish, background threads included", head, rows)
+    title = "10 scalars a step, from start to finish, background threads included"
+    return Table(title, head, rows, _NOTES)
 
 
 def _total_figures(measured: Measured) -> Iterator[Figure]:

@@ -137,7 +137,7 @@ def test_what_no_longer_fits_into_memory_is_dropped_counted_and_told(small_disk:
     assert ended.code == 0, ended.err
     assert dropped > 1000
     assert verdict == Verdict(logged=5001 - dropped, acked=1001, gaps=dropped)
-    assert run.metrics["x"].steps.tolist()[:-1] == list(range(5000 - dropped)), "not the newest"
+    assert run.metrics["x"].steps.tolist()[:1300] == list(range(1300)), "what waited was dropped"
     assert run.dropped == dropped
     assert run.status == "completed"
     assert "20.0 kB wait for the disk and no more are kept" in ended.err
@@ -341,7 +341,8 @@ def test_a_store_that_is_deleted_while_a_run_logs_is_made_again(stage: Stage) ->
         for i in range(100):
             run.log_metrics({"x": i / 2}, step=i)
         store = client.uri
-        shutil.rmtree(store)
+        os.rename(store, "away")    # in one step: nothing is made in it while it is deleted
+        shutil.rmtree("away")
         deadline = time.monotonic() + 30
         while not (os.path.exists(store) and client.list_runs() and client.get_run("r").metrics):
             assert time.monotonic() < deadline
@@ -353,9 +354,9 @@ def test_a_store_that_is_deleted_while_a_run_logs_is_made_again(stage: Stage) ->
         run.finish()
         """
     )
-    verdict = stage.verdict()
 
     assert ended.code == 0, ended.err
+    verdict = stage.verdict()
     assert "was deleted while the run wrote to it" in ended.err
     assert "Traceback" not in ended.err
     assert (verdict.lost, verdict.doubled, verdict.damaged) == (0, 0, 0)
