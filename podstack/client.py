@@ -61,7 +61,7 @@ class MLOpsClient:
         changes: dict[str, Any] = {}
         fold = experiment._fold()
         if not fold.stamp:
-            changes["name"] = name
+            changes |= {"name": name, "created": now()}
         if fold.get("deleted"):
             changes["deleted"] = None
         if description and description != fold.get("description"):

@@ -39,7 +39,9 @@ class Experiment:
     @property
     def created(self) -> float:
         """Epoch seconds."""
-        return clock.stamp_time(self._fold().first)
+        fold = self._fold()
+        created = fold.get("created")
+        return float(created) if _is_time(created) else clock.stamp_time(fold.first)
 
     @property
     def status(self) -> str:
@@ -132,3 +134,7 @@ def runs_of(store: Store) -> list[Run]:
     runs = [Run(store, run) for run in store.reader.run_ids()]
     shown = [run for run in runs if (fold := run._fold()).stamp and not fold.get("deleted")]
     return sorted(shown, key=lambda run: (run.created, run.id))
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

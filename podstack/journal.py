@@ -457,8 +457,8 @@ class Journal:
                     return
                 self._seals.append(None)
                 continue
-            lines = data[: data.rfind(b"\n") + 1]
-            self._seals.append((len(lines), zlib.crc32(lines)))
+            end = data.rfind(b"\n") + 1
+            self._seals.append((end, zlib.crc32(memoryview(data)[:end])))
 
     def _hint(self) -> None:
         """Rewrite `live/<run>.<writer>.json` after a change, and at every heartbeat."""

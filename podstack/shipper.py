@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from podstack.backend import Backend, LocalStore
+from podstack.backend import Backend, BlobInfo, LocalStore
 from podstack.clock import monotonic
 from podstack.console import Warner, readable_bytes
 from podstack.errors import BackendError
@@ -47,7 +47,7 @@ class Shipper:
         """
         try:
             there = {info.key: info for info in self._spool.list()}
-            for key, info in there.items():
+            for key, info in sorted(there.items(), key=_facts_last):
                 yield
                 if self._shipped.get(key) != info.tag:
                     self._copy(key)
@@ -84,3 +84,8 @@ class Shipper:
         for info in list(self._spool.list(self._keys.run(run))):
             self._spool.delete(info.key)
             self._shipped.pop(info.key, None)
+
+
+def _facts_last(entry: tuple[str, BlobInfo]) -> tuple[bool, str]:
+    """Facts speak of points and files, so they follow them."""
+    return "/meta/" in entry[0], entry[0]

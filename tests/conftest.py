@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from podstack import MLOpsClient, Run
+from podstack.clock import hybrid_clock
 from podstack.keeper import keeper
 from podstack.testing.stage import Stage
 
@@ -22,6 +23,12 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PODSTACK_QUIET", "1")
     monkeypatch.setenv("PODSTACK_SPOOL", str(tmp_path / "spool"))
+
+
+@pytest.fixture(autouse=True)
+def _own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stamp from the future that one test read does not reach the next."""
+    monkeypatch.setattr(hybrid_clock, "_last", 0)
 
 
 @pytest.fixture
