@@ -27,6 +27,8 @@ from podstack.store import Store
 
 _CHUNK = 8 << 20  # bytes
 _SPARE = 16 << 20  # bytes that stay free on the disk, so that metrics go on
+_SETTLED_AFTER = 5.0  # seconds
+_COMPARED = 1 << 20  # bytes at once
 _serial = count()
 
 
@@ -214,7 +216,8 @@ def _copy_consistently(source: str, target: Path, progress: Progress) -> int:
             ):
                 before = _version(reading.fileno())
                 _copy(reading.fileno(), writing.fileno(), before[0], progress)
-                if _version(reading.fileno()) == before:
+                unchanged = _version(reading.fileno()) == before
+                if unchanged and (_is_settled(before) or _is_same(source, temporary)):
                     os.replace(temporary, target)
                     return before[0]
         raise UsageError(f"{short(source)} changes while it is copied. Log it once it is complete.")
@@ -225,6 +228,28 @@ def _copy_consistently(source: str, target: Path, progress: Progress) -> int:
 def _version(descriptor: int) -> tuple[int, int]:
     facts = os.fstat(descriptor)
     return facts.st_size, facts.st_mtime_ns
+
+
+def _is_settled(version: tuple[int, int]) -> bool:
+    """Whether the last write began long enough ago to have ended.
+
+    A file's time is that of a write's beginning, so a recent one says nothing of its end.
+    """
+    return clock.now() - version[1] / 1e9 > _SETTLED_AFTER
+
+
+def _is_same(source: str, copy: Path) -> bool:
+    """Whether a second look at the source finds what the first one did.
+
+    A single write that is still under way through both looks goes unseen.
+    """
+    with open(source, "rb", buffering=0) as one, open(copy, "rb", buffering=0) as other:
+        while True:
+            chunk = one.read(_COMPARED)
+            if chunk != other.read(len(chunk) or 1):
+                return False
+            if not chunk:
+                return True
 
 
 def _copy(reading: int, writing: int, size: int, progress: Progress) -> None:

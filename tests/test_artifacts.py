@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from podstack import DamagedError, MLOpsClient, NotFoundError, Run, UsageError
+from podstack import DamagedError, MLOpsClient, NotFoundError, Run, UsageError, intake
+from podstack.clock import now
 from podstack.errors import BackendError, BlobMissing
 from podstack.testing.stage import Stage
 from podstack.testing.store_files import stored, write_op
@@ -390,3 +391,25 @@ def test_an_artifact_reads_as_its_path_size_and_hash(run: Run, tmp_path: Path) -
 
     digest = hashlib.sha256(b"weights").hexdigest()[:12]
     assert repr(run.artifacts) == f"Artifact('model.pt', 7 bytes, {digest})"
+
+
+def test_a_copy_that_a_second_look_contradicts_is_not_taken(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(b"new" * 700_000)
+    copy.write_bytes(b"old" + b"new" * 699_999)
+    same = intake._is_same(str(source), copy)
+    copy.write_bytes(source.read_bytes())
+
+    assert not same
+    assert intake._is_same(str(source), copy)
+
+
+def test_only_a_file_written_a_while_ago_is_taken_at_its_first_look(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    fresh = path.stat()
+    os.utime(path, (now() - 60, now() - 60))
+    old = path.stat()
+
+    assert not intake._is_settled((fresh.st_size, fresh.st_mtime_ns))
+    assert intake._is_settled((old.st_size, old.st_mtime_ns))
