@@ -364,14 +364,15 @@ class Run:
 
     @property
     def artifacts(self) -> Artifacts:
-        """The files by path: `run.artifacts["model.pt"].download("out")`."""
+        """The files by path, in the order logged: `run.artifacts["model.pt"].download("out")`."""
         present = self._fold().below("artifacts")
         histories = self._meta.histories("artifacts/")
         entries = {
             path: [change.value for change in histories[f"artifacts/{path}"]] for path in present
         }
         found = {path: versions_of(self._store, self.id, path, e) for path, e in entries.items()}
-        return Artifacts({path: versions for path, versions in found.items() if versions})
+        logged = sorted((v for v in found.values() if v), key=lambda versions: versions[-1].time)
+        return Artifacts({versions[-1].path: versions for versions in logged})
 
     def history(self, path: str) -> list[Change]:
         """Every value a fact ever had, oldest first: `history("params/lr")`, `history("notes")`."""
