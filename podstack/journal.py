@@ -62,9 +62,7 @@ class Log:
         self._file = _NO_FILE
         self._seq = -1
         self._size = 0  # bytes in the current object
-        self._retired: list[
-            int
-        ] = []  # descriptors of full objects, for the background to sync and close
+        self._retired: list[int] = []  # descriptors of full objects, for the background to sync
         self._unsynced_keys: list[str] = []
         self._synced_size = 0
         self._waiting: deque[bytes] = deque()  # whole lines that the disk refused
