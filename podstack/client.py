@@ -15,8 +15,9 @@ from podstack.experiment import ACTIVE, ARCHIVED, STATUSES, Experiment, runs_of
 from podstack.journal import Journal
 from podstack.names import RUNNING, short
 from podstack.parameters import flat_parameters
-from podstack.run import Run, position
+from podstack.run import Run
 from podstack.store import Store
+from podstack.stored_run import position
 
 Tags = list[str] | tuple[str, ...] | str
 

@@ -12,7 +12,7 @@ from podstack.series import Series
 
 if TYPE_CHECKING:
     from podstack.experiment import Experiment
-    from podstack.run import Run
+    from podstack.stored_run import StoredRun
 
 _MOST = 40  # parameters or metrics shown before "and n more"
 
@@ -39,7 +39,7 @@ _STYLE = """<style>
 </style>"""
 
 
-def run_text(run: Run) -> str:
+def run_text(run: StoredRun) -> str:
     lines = [
         f"Run {run.name}  {run.id}",
         f"  {_facts(run)}",
@@ -52,7 +52,7 @@ def run_text(run: Run) -> str:
     return "\n".join(map(printable, lines))
 
 
-def run_html(run: Run) -> str:
+def run_html(run: StoredRun) -> str:
     tags = " ".join(f"<span class=tag>{escape(tag)}</span>" for tag in run.tags)
     parts = [
         _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
@@ -86,7 +86,7 @@ def _curves(metrics: list[Series]) -> str:
     return f"<table>{head}{rows}</table>" if rows else ""
 
 
-def _facts(run: Run) -> str:
+def _facts(run: StoredRun) -> str:
     started = clock.readable(run.created)
     took = duration(run.duration)
     return f"{run._status()} · {took} · experiment {run.experiment_id} · {run.user} · {started}"
@@ -103,7 +103,7 @@ def experiment_html(experiment: Experiment) -> str:
     return runs_html(experiment.list_runs(), title=f"{experiment.name} · {experiment.status}")
 
 
-def runs_text(runs: Sequence[Run]) -> str:
+def runs_text(runs: Sequence[StoredRun]) -> str:
     """A table: a line per run, a column for each metric and each parameter that differs."""
     rows = _table(runs)
     if len(rows) == 1:
@@ -112,7 +112,7 @@ def runs_text(runs: Sequence[Run]) -> str:
     return "\n".join(printable("  ".join(map(str.ljust, row, widths)).rstrip()) for row in rows)
 
 
-def runs_html(runs: Sequence[Run], *, title: str = "") -> str:
+def runs_html(runs: Sequence[StoredRun], *, title: str = "") -> str:
     head, *rows = _table(runs)
     plain = 3  # name, status and time; what follows is mostly numbers
     cells = "".join(
@@ -128,7 +128,7 @@ def runs_html(runs: Sequence[Run], *, title: str = "") -> str:
     return f"{_STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
 
 
-def _table(runs: Sequence[Run]) -> list[list[str]]:
+def _table(runs: Sequence[StoredRun]) -> list[list[str]]:
     params = [run.params for run in runs]
     summaries = [{name: summary.last for name, summary in run.summary.items()} for run in runs]
     telling = [

@@ -20,12 +20,12 @@ FLOORS = {
     # formats and protocols
     1: "backend keys oplog points scalars parameters series expressions disabled",
     # logs going out, logs coming in
-    2: "keeper journal shipper reader liveness metrics",
+    2: "keeper log journal shipper reader liveness metrics",
     # one capability each
-    3: "store artifacts intake datasets endings display index query compare sync compact"
-    " alerts system environment",
+    3: "store artifacts intake datasets endings display index query compare sync compact export"
+    " verify alerts environment output system",
     # what a user holds in the hand
-    4: "experiment run client sweeps __init__",
+    4: "stored_run experiment run client sweeps __init__",
     # requests, pages, commands, and the helpers for tests
     5: "server cli testing",
 }

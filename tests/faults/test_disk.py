@@ -37,7 +37,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage
 
 
 FILL = """
-import podstack.journal
+import podstack.journal, podstack.log
 
 disk = os.path.dirname({store!r})
 def fill():
@@ -117,7 +117,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 DROPPED = """
-podstack.journal.MEMORY = 20_000
+podstack.log.MEMORY = 20_000
 run = client.start_run(run_id="r")
 for i in range(1000):
     log(run, i)
