@@ -6,6 +6,8 @@ PODSTACK_PROJECT    the project inside the store                              (d
 PODSTACK_MODE       online, offline or disabled                               (online)
 PODSTACK_USER       who runs this                                             (the system's user)
 PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the cache folder)
+PODSTACK_CACHE      where readers keep their indexes                          (the cache folder)
+PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1: everything)
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
@@ -70,12 +72,17 @@ def user() -> str:
 def spool_folder() -> Path:
     """Where runs wait that cannot be written to their store directly."""
     named = os.environ.get("PODSTACK_SPOOL")
-    if named:
-        return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "podstack" / "spool"
+    return Path(named) if named else cache_folder() / "spool"
 
 
 def quiet() -> bool:
     """Whether the lines at start and finish are unwanted."""
     return os.environ.get("PODSTACK_QUIET", "") not in ("", "0")
+
+
+def cache_folder() -> Path:
+    """Where readers keep what they can build again: PODSTACK_CACHE, else the user's cache."""
+    named = os.environ.get("PODSTACK_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podstack"

@@ -23,6 +23,8 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PODSTACK_QUIET", "1")
     monkeypatch.setenv("PODSTACK_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("PODSTACK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PODSTACK_CAPTURE", "0")  # tests that are about it ask for it
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""The `podstack` command."""
