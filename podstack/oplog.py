@@ -1,6 +1,6 @@
 """Op logs: everything of a run or an experiment that is not a metric, as lines that merge.
 
-`{"h": "<stamp>", "set": {"params/lr": 0.001, "tags/baseline": true}}`
+`{"h": "<stamp>", "set": {"params/lr": 0.001, "tags/baseline": true}, "c": "<CRC-32>"}`
 
 A path's value is what the largest (stamp, writer) set; null deletes. So a fold does not depend
 on the order in which lines or logs are read, and reading one twice changes nothing. Pure: no
@@ -9,12 +9,15 @@ I/O and no clock in here.
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 JsonValue = Any
+_CHECKSUM = re.compile(rb',"c":"([0-9a-f]{8})"\}\Z')
 NONE = {"$none": True}  # a value that is None: a plain null would delete its path
 
 
@@ -40,20 +43,22 @@ class Change(NamedTuple):
 
 
 def encode(stamp: str, changes: Mapping[str, JsonValue]) -> bytes:
-    """One line, newline included."""
-    return orjson.dumps({"h": stamp, "set": changes}, option=orjson.OPT_APPEND_NEWLINE)
+    """One line, newline included, with a checksum: no flipped bit is taken for a fact."""
+    start = orjson.dumps({"h": stamp, "set": changes})[:-1]
+    return start + b',"c":"%08x"}\n' % zlib.crc32(start)
 
 
 def decode(data: bytes, writer: str) -> tuple[list[Op], int]:
     """The ops of all whole lines, and how many lines could not be read.
 
     A line that is an object without "h" and "set" belongs to a later version: it is passed over.
+    One that contradicts its checksum counts as unreadable; one without any is taken as it is.
     """
     ops: list[Op] = []
     damaged = 0
     for line in data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]:
         try:
-            row = orjson.loads(line)
+            row = orjson.loads(_checked(line))
         except ValueError:
             damaged += 1
             continue
@@ -64,6 +69,14 @@ def decode(data: bytes, writer: str) -> tuple[list[Op], int]:
         ):
             ops.append(Op(row["h"], writer, row["set"]))
     return ops, damaged
+
+
+def _checked(line: bytes) -> bytes:
+    """`line`, or nothing where it contradicts its checksum."""
+    checksum = _CHECKSUM.search(line)
+    if checksum is None or int(checksum[1], 16) == zlib.crc32(line[: checksum.start()]):
+        return line
+    return b""
 
 
 class Fold:

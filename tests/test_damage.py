@@ -1,9 +1,9 @@
 """Promise P14: a damaged object costs only itself, is named, and never gives a wrong value.
 
 Every object of a small store is cut, zeroed, flipped and extended in turn. The seals cover the
-segments of runs that ended in an orderly way; a flipped bit in a segment that was never sealed,
-or in an op log, can go unseen, so for those only what is promised is asserted: no metric point
-that was never logged comes from an op log, nothing raises, and no other run changes.
+segments of runs that ended in an orderly way, and each line of an op log has a checksum; a flipped
+bit in a segment that was never sealed can go unseen, so for those only what is promised is
+asserted: nothing raises, and no other run changes.
 """
 
 from __future__ import annotations
@@ -263,6 +263,22 @@ def test_a_damaged_op_log_gives_no_wrong_metric_and_touches_no_other_run(
 
             what = f"{path.name}: {damage.what}"
             assert_only_that_run_changed(read_store(store), truth, run_of(path), what)
+        path.write_bytes(data)
+
+
+def test_a_flipped_bit_in_an_op_log_gives_no_wrong_fact_and_is_named(
+    store: Path, truth: dict[str, Facts], caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in objects(store, "runs/damaged/meta/*.jsonl"):
+        data = path.read_bytes()
+        for damage in flips(data[:-1], every=101):  # the last newline is what makes a line whole
+            path.write_bytes(damage.data + b"\n")
+            caplog.clear()
+            found = read_store(store)["damaged"]
+
+            assert found.params in ({"lr": 0.125}, {}), damage.what
+            is_named = path.name in caplog.text and "cannot be read" in caplog.text
+            assert is_named or found == truth["damaged"], damage.what
         path.write_bytes(data)
 
 

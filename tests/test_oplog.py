@@ -153,3 +153,21 @@ def test_a_log_cut_at_any_byte_holds_exactly_its_whole_lines() -> None:
 
         assert damaged == 0
         assert len(found) == data[:cut].count(b"\n")
+
+
+def test_every_flipped_bit_in_a_line_is_found_or_changes_no_fact() -> None:
+    line = oplog.encode("01a20ae1589b0000", {"params/lr": 0.001, "tags/ü": True, "notes": None})
+    (whole,), _ = oplog.decode(line, "w")
+    found_out = 0
+    for bit in range(8 * (len(line) - 1)):  # without its newline it is no whole line
+        flipped = bytearray(line)
+        flipped[bit // 8] ^= 1 << bit % 8
+        ops, damaged = oplog.decode(bytes(flipped), "w")
+        found_out += bool(damaged)
+
+        assert damaged or ops == [whole]
+    assert found_out > 8 * (len(line) - 1) * 0.8  # the rest fell on the checksum itself
+
+
+def test_a_line_without_a_checksum_is_taken_as_it_is() -> None:
+    assert oplog.decode(b'{"h":"1","set":{"x":1}}\n', "w") == ([Op("1", "w", {"x": 1})], 0)
