@@ -8,12 +8,17 @@ PODSTACK_USER       who runs this                                             (t
 PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the cache folder)
 PODSTACK_CACHE      where readers keep their indexes                          (the cache folder)
 PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1: everything)
+PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)
+PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL     what an integration takes for the
+                    arguments that it was not given; tags between commas
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +27,14 @@ from podstack.names import check_id, short
 
 DEFAULT_STORE = "./podstack-store"
 MODES = ("online", "offline", "disabled")
+CAPTURES = ("code", "packages", "host", "console", "system")
+_JOB = (  # what of the environment a run keeps: where it was placed, and what changes its results
+    *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+    *("SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_NODELIST", "PBS_JOBID", "LSB_JOBID"),
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"),
+    *("APPTAINER_NAME", "SINGULARITY_NAME", "CONDA_DEFAULT_ENV", "PYTHONHASHSEED"),
+    *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TF_DETERMINISTIC_OPS", "XLA_FLAGS"),
+)
 
 
 class Settings(NamedTuple):
@@ -72,7 +85,7 @@ def user() -> str:
 def spool_folder() -> Path:
     """Where runs wait that cannot be written to their store directly."""
     named = os.environ.get("PODSTACK_SPOOL")
-    return Path(named) if named else cache_folder() / "spool"
+    return Path(named) if named else _users_cache() / "spool"  # PODSTACK_CACHE may be emptied
 
 
 def quiet() -> bool:
@@ -80,9 +93,165 @@ def quiet() -> bool:
     return os.environ.get("PODSTACK_QUIET", "") not in ("", "0")
 
 
+def be_quiet() -> None:
+    """As if PODSTACK_QUIET were set, for this process and those that it starts."""
+    os.environ["PODSTACK_QUIET"] = "1"
+
+
+def given() -> dict[str, str]:
+    """The variables of podstack that are set, secrets and all."""
+    return {name: os.environ[name] for name in sorted(os.environ) if name.startswith("PODSTACK_")}
+
+
 def cache_folder() -> Path:
     """Where readers keep what they can build again: PODSTACK_CACHE, else the user's cache."""
     named = os.environ.get("PODSTACK_CACHE")
-    if named:
-        return Path(named)
+    return Path(named) if named else _users_cache()
+
+
+def _users_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podstack"
+
+
+def notify_urls() -> list[str]:
+    """Where every alert of this process is sent: apprise addresses between spaces or commas.
+
+    A comma inside an address, as between two mail recipients, does not divide.
+    """
+    text = os.environ.get("PODSTACK_NOTIFY", "").strip(" ,\t\r\n")
+    return re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9]*://)", text) if text else []
+
+
+class Defaults(NamedTuple):
+    """What the environment says where an integration was given no argument."""
+
+    experiment: str | None
+    run_id: str | None
+    run_name: str | None
+    tags: tuple[str, ...]
+    log_model: str | None
+    rank: int  # of this process among those that train together; 0 where it is alone
+    uri: str | None
+
+
+def defaults() -> Defaults:
+    """PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL, _URI, and the rank."""
+    named = {
+        name: os.environ.get(f"PODSTACK_{name.upper()}") or None
+        for name in ("experiment", "run_id", "run_name", "log_model", "uri")
+    }
+    tags = (tag.strip() for tag in os.environ.get("PODSTACK_TAGS", "").split(","))
+    return Defaults(
+        experiment=named["experiment"],
+        run_id=named["run_id"],
+        run_name=named["run_name"],
+        tags=tuple(tag for tag in tags if tag),
+        log_model=named["log_model"],
+        rank=_rank(),
+        uri=named["uri"],
+    )
+
+
+def _rank() -> int:
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+        text = os.environ.get(name, "")
+        if text.isdecimal():
+            return int(text)
+    return 0
+
+
+_HANDED_DOWN = "PODSTACK_HANDED_DOWN"  # "<process id>:<run id>,<run id>"
+
+
+def hand_down(run_id: str) -> None:
+    """Let the processes that this one starts mean the same run, until `take_back`.
+
+    For launchers that run the user's script again in each process, constructors included.
+    """
+    _hand_down([*_ids_from(os.getpid()), run_id])
+
+
+def take_back(run_id: str) -> None:
+    """Undo `hand_down`; one that was not handed down is fine."""
+    _hand_down([kept for kept in _ids_from(os.getpid()) if kept != run_id])
+
+
+def handed_down() -> list[str]:
+    """The runs that the process which started this one handed down, in its order."""
+    return _ids_from(os.getppid())
+
+
+def _ids_from(process: int) -> list[str]:
+    giver, _, ids = os.environ.get(_HANDED_DOWN, "").partition(":")
+    return ids.split(",") if ids and giver == str(process) else []
+
+
+def _hand_down(run_ids: list[str]) -> None:
+    if run_ids:
+        os.environ[_HANDED_DOWN] = f"{os.getpid()}:{','.join(run_ids)}"
+    elif _ids_from(os.getpid()):
+        del os.environ[_HANDED_DOWN]
+
+
+def capture(wanted: bool | str | Iterable[str] | None) -> frozenset[str]:
+    """The parts of its surroundings that a run records: as wanted, else by PODSTACK_CAPTURE.
+
+    Args:
+        wanted: True or False for all or nothing, the parts as names or as a comma-separated text,
+            or None to ask the environment.
+
+    Raises:
+        UsageError: a part is none of `CAPTURES`.
+    """
+    if wanted is None:
+        wanted = os.environ.get("PODSTACK_CAPTURE", "1")
+    if isinstance(wanted, str):
+        wanted = _WORDS.get(wanted.strip().lower(), wanted.split(","))
+    if not wanted:
+        return frozenset()
+    parts = CAPTURES if wanted is True else wanted
+    if not isinstance(parts, Iterable):
+        raise _no_capture(wanted)
+    named = [part.strip() if isinstance(part, str) else part for part in parts]
+    wrong = [part for part in named if part not in (*CAPTURES, "")]
+    if wrong:
+        raise _no_capture(*wrong)
+    return frozenset(named) - {""}
+
+
+_WORDS = {"1": True, "all": True, "true": True, "0": False, "none": False, "false": False}
+
+
+def _no_capture(*wrong: object) -> UsageError:
+    return UsageError(
+        f"capture is True, False, or some of {', '.join(CAPTURES)}; "
+        f"{', '.join(map(short, wrong))} is none of these. "
+        "Write capture=('code', 'packages') or PODSTACK_CAPTURE=code,packages."
+    )
+
+
+def job() -> dict[str, str]:
+    """The few variables that say where a run was placed and what changes its results."""
+    return {name: os.environ[name] for name in _JOB if name in os.environ}
+
+
+def notebook() -> str | None:
+    """The notebook of this kernel, as Jupyter names it to its kernels."""
+    return os.environ.get("JPY_SESSION_NAME") or None
+
+
+def git_environment() -> dict[str, str]:
+    """An environment in which git asks nobody, fetches nothing and writes nothing."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name == "GIT_CEILING_DIRECTORIES"
+    }
+    return kept | {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_LAZY_FETCH": "1",  # of a partial clone; git 2.45
+        "GIT_ALLOW_PROTOCOL": "none",  # the same for older ones
+        "GIT_PAGER": "cat",
+        "LC_ALL": "C",
+    }

@@ -1,4 +1,4 @@
-"""From text to tree. The grammar is described in `expressions.py`.
+"""From text to tree. The grammar is described in `__init__.py`.
 
 A hand-written descent: every limit is checked before the work that it bounds, so no text is slow,
 none recurses deep, and whatever is wrong is an ExpressionError that points at the place.
@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
-from podstack.expression_tokens import Reader, Token, clip, number_in, read_name
-from podstack.expression_tree import (
+from podstack.expressions.tokens import Reader, Token, clip, number_in, read_name
+from podstack.expressions.tree import (
     ALL_TAGS,
     ATTRIBUTE,
     DURATION,
@@ -30,7 +30,7 @@ from podstack.expression_tree import (
     Not,
     Scalar,
 )
-from podstack.expression_values import shown, value_for
+from podstack.expressions.values import shown, value_for
 
 MAX_DEPTH = 20  # parentheses and `not` within each other
 MAX_CONDITIONS = 200

@@ -1,7 +1,7 @@
 """What an alert waits for: a condition on the values of one call of `log_metrics`.
 
 `val_loss > 2.0 and not (val_acc > 0.5)`, `val_loss is nan`, `no improvement in val_acc for 5`.
-The grammar is that of `expressions.py`, of which only metrics and numbers are allowed here. This
+The grammar is that of `__init__.py`, of which only metrics and numbers are allowed here. This
 runs inside of the training loop: a comparison with a number is one dict lookup in one function.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from podstack.directions import MAXIMIZE, MINIMIZE, direction_of
 from podstack.errors import UsageError
-from podstack.expression_closures import OPERATORS, Getter, Holds, as_float, compiled
-from podstack.expression_parser import parse_tree
-from podstack.expression_tokens import ExpressionError, Reader, Token, clip, number_in, read_name
-from podstack.expression_tree import (
+from podstack.expressions.closures import OPERATORS, Getter, Holds, as_float, compiled
+from podstack.expressions.parser import parse_tree
+from podstack.expressions.tokens import ExpressionError, Reader, Token, clip, number_in, read_name
+from podstack.expressions.tree import (
     ANY,
     METRIC,
     MISSING,
@@ -128,7 +128,8 @@ def _threshold(threshold: Any) -> int | float:
     if isinstance(threshold, (bool, str)) or not hasattr(threshold, "__float__"):
         raise UsageError(f"An alert's threshold must be a number, not {short(threshold)}.")
     if isinstance(threshold, int):
-        return threshold if -(2**63) <= threshold < 2**63 else as_float(threshold)
+        exact = -(2**53) <= threshold <= 2**53  # beyond, the value logged was rounded too
+        return threshold if exact else as_float(threshold)
     number = float(threshold)
     if math.isnan(number):
         raise UsageError("Nothing equals or exceeds NaN; write the condition as 'NAME is nan'.")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from podstack.expression_tokens import LETTER, Reader, Token, clip, nearest, number_in
-from podstack.expression_tree import (
+from podstack.expressions.tokens import LETTER, Reader, Token, clip, nearest, number_in
+from podstack.expressions.tree import (
     ALL_TAGS,
     ATTRIBUTE,
     DURATION,

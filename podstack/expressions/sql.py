@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from podstack import clock
-from podstack.expression_tree import (
+from podstack.expressions.tree import (
     ALL_TAGS,
     ANY,
     ATTRIBUTE,

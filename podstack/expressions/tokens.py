@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
 from podstack.errors import UsageError
-from podstack.expression_tree import (
+from podstack.expressions.tree import (
     ANY,
     ATTRIBUTE,
     ATTRIBUTES,

@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podstack.errors import UsageError
-from podstack.expression_parser import MAX_CONDITIONS, MAX_DEPTH, MAX_LIST
-from podstack.expression_tokens import MAX_LENGTH
 from podstack.expressions import (
     ATTRIBUTES,
     MISSING,
@@ -24,6 +22,8 @@ from podstack.expressions import (
     parse_name,
     parse_order,
 )
+from podstack.expressions.parser import MAX_CONDITIONS, MAX_DEPTH, MAX_LIST
+from podstack.expressions.tokens import MAX_LENGTH
 
 relaxed = settings(deadline=None, max_examples=100)
 

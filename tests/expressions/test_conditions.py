@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from podstack.conditions import (
+from podstack.errors import UsageError
+from podstack.expressions import MISSING, ExpressionError, Name, parse
+from podstack.expressions.conditions import (
     Condition,
     NoImprovement,
     condition_of,
     parse_condition,
 )
-from podstack.errors import UsageError
-from podstack.expressions import MISSING, ExpressionError, Name, parse
 
 NAN, INF = math.nan, math.inf
 
@@ -245,6 +245,7 @@ AWKWARD = [
     | st.sampled_from(AWKWARD),
     st.floats(allow_nan=False) | st.integers(),
 )  # fmt: skip
+@example("steps", 2**54 + 2**2 + 1)
 def test_any_metric_and_number_make_a_condition(metric: str, threshold: float) -> None:
     condition = parse_condition(condition_of(metric, "gte", threshold))
 

@@ -1,4 +1,4 @@
-"""From tree to a Python function, which says what `expression_sql.py` says in SQL.
+"""From tree to a Python function, which says what `sql.py` says in SQL.
 
 Compiled once: a closure for each node, and no decision left that the tree has already made.
 `source` is whatever the getters take their values from.
@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from podstack.expression_sql import ascii_lower
-from podstack.expression_tree import (
+from podstack.expressions.sql import ascii_lower
+from podstack.expressions.tree import (
     ALL_TAGS,
     ANY,
     ATTRIBUTE,

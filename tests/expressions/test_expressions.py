@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podstack.expression_parser import MAX_CONDITIONS, MAX_LIST
 from podstack.expressions import (
     PARTS,
     ExpressionError,
@@ -25,6 +24,7 @@ from podstack.expressions import (
     parse_name,
     parse_order,
 )
+from podstack.expressions.parser import MAX_CONDITIONS, MAX_LIST
 from podstack.series import Summary
 
 relaxed = settings(deadline=None, max_examples=100)

@@ -49,16 +49,16 @@ from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from podstack.conditions import (
+from podstack.expressions.closures import Holds, compiled, kind_of, plain_value
+from podstack.expressions.conditions import (
     Condition,
     NoImprovement,
     condition_of,
     parse_condition,
 )
-from podstack.expression_closures import Holds, compiled, kind_of, plain_value
-from podstack.expression_parser import parse_tree
-from podstack.expression_sql import Sql, condition, value
-from podstack.expression_tokens import (
+from podstack.expressions.parser import parse_tree
+from podstack.expressions.sql import Sql, condition, value
+from podstack.expressions.tokens import (
     ExpressionError,
     Reader,
     clip,
@@ -66,7 +66,7 @@ from podstack.expression_tokens import (
     read_name,
     read_signed_name,
 )
-from podstack.expression_tree import (
+from podstack.expressions.tree import (
     ALL_TAGS,
     ANY,
     ATTRIBUTE,
