@@ -3,6 +3,9 @@
 pip install 'podstack[demo]' && python examples/quickstart.py
 """
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from podstack import MLOpsClient, Run
-from podstack.series import sparkline
 
 SEED, EPOCHS = 7, 15
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -23,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deep": {"hidden": [128, 64], "lr": 0.003, "batch_size": 32},
     "hasty": {"hidden": [64], "lr": 0.1, "batch_size": 32},
 }
+COLUMNS = ["name", "params.hidden", "params.lr", "params.batch_size"]
 FILES = Path("quickstart-files")  # a run keeps copies of what it logs, so this may be deleted
 DATA = FILES / "digits.npz"
 
@@ -76,21 +79,10 @@ def draw_confusion(truth: Any, guess: Any, title: str) -> None:
     figure.savefig(FILES / "confusion.png", dpi=120)
 
 
-def print_side_by_side(runs: list[Run], best: Run) -> None:
-    """A line for each run, with the parameters that tell them apart."""
-    params = [p for p in runs[0].params if len({str(run.params[p]) for run in runs}) > 1]
-    rows = [["run", *params, "final val_acc", "best", "epoch", "curve", "seconds", ""]]
-    for run in runs:
-        accuracy = run.summary["val_acc"]
-        row = [run.name, *(str(run.params[p]) for p in params)]
-        row += [f"{accuracy.last:.3f}", f"{accuracy.max:.3f}", f"{accuracy.max_step}"]
-        row += [sparkline(run.metrics["val_acc"].values), f"{run.duration:.1f}"]
-        rows.append([*row, "← best" if run is best else ""])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    print()
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+def command() -> str:
+    """How the `podstack` command of this Python is called from here."""
+    found = Path(sys.executable).with_name("podstack")
+    return "podstack" if shutil.which("podstack") == str(found) else os.path.relpath(found)
 
 
 def main() -> None:
@@ -99,17 +91,25 @@ def main() -> None:
     np.savez(DATA, pixels=pixels, digits=digits)
     client = MLOpsClient()
     experiment = client.create_experiment("digits", "Which network reads handwriting?", ["demo"])
-    runs = []
     for name, params in VARIANTS.items():
         with client.start_run(experiment_id=experiment.id, name=name) as run:
             run.log_params({**params, "epochs": EPOCHS, "seed": SEED})
             run.log_dataset("digits", DATA, "1,797 digits of 8 × 8 pixels")
+            run.create_alert("no improvement in val_acc for 5", "stop earlier, or learn slower")
             train(run, **params)
-        runs.append(run)
 
-    best = max(runs, key=lambda run: run.summary["val_acc"].max)
-    print_side_by_side(runs, best)
-    print(f"\nEverything is in {client.uri}. To read the best run and fetch its weights:\n")
+    ranking = client.search_runs(
+        experiment=experiment,
+        order_by="-metrics.val_acc.max",
+        columns=[*COLUMNS, "metrics.val_acc", "metrics.val_acc.max", "metrics.val_acc.max_step"],
+    )
+    best, second = ranking[0], ranking[1]
+    print(f"\n{ranking}")
+    print(f"\nEverything is in {client.uri}. Ask it from the terminal:\n")
+    print(f"{command()} runs --order=-metrics.val_acc.max")
+    print(f"{command()} diff {second.id} {best.id}")
+    print(f"{command()} show {best.id}")
+    print("\nTo read the best run and fetch its weights in Python:\n")
     print("from podstack import MLOpsClient")
     print(f"run = MLOpsClient({client.uri!r}).get_run({best.id!r})")
     print("run.artifacts['checkpoints/model.npz'].download('best-digits')")

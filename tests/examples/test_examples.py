@@ -32,6 +32,7 @@ class Played:
     """An example that ran to its end: what it printed, and where."""
 
     out: str
+    err: str
     folder: Path
 
     @property
@@ -51,6 +52,7 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with a store in `folder`, alone on its core; it and its children end in time."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PODSTACK_")}
     environment |= {"PODSTACK_URI": str(folder / "store"), "OMP_NUM_THREADS": "1"}
+    environment |= {"PODSTACK_CACHE": str(folder / "cache")}
     with subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
@@ -74,7 +76,7 @@ def play(example: str, folder: Path) -> Played:
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Warning" not in ended.stderr
-    return Played(ended.stdout, folder)
+    return Played(ended.stdout, ended.stderr, folder)
 
 
 def needs(*modules: str) -> pytest.MarkDecorator:
@@ -187,14 +189,39 @@ def test_the_tour_keeps_a_picture_and_notes(tour: Played, tmp_path: Path) -> Non
 
 
 @tour_extras
-def test_the_tour_ends_with_a_table_that_marks_the_best_run(tour: Played, best: Run) -> None:
-    table = tour.out.strip().partition("\n\n")[0].splitlines()
-    (marked,) = [line for line in table if line.endswith("← best")]
+def test_the_tour_says_which_run_stopped_getting_better(tour: Played) -> None:
+    fired = {run.name: run.fired_alerts for run in tour.client.list_runs() if run.fired_alerts}
 
-    assert table[0].split()[:4] == ["run", "hidden", "lr", "batch_size"]
-    assert [line.split()[0] for line in table[1:]] == ["linear", "narrow", "deep", "hasty"]
-    assert marked.startswith(best.name)
-    assert f"{best.summary['val_acc'].max:.3f}" in marked
+    assert list(fired) == ["hasty"]
+    assert "stop earlier, or learn slower" in tour.err
+
+
+@tour_extras
+def test_the_tour_ranks_its_runs(tour: Played, best: Run) -> None:
+    head, *rows = tour.out.strip().partition("\n\n")[0].splitlines()
+    four = rows[:4]
+
+    assert head.split()[:5] == ["name", "hidden", "lr", "batch_size", "val_acc"]
+    assert sorted(row.split()[0] for row in four) == ["deep", "hasty", "linear", "narrow"]
+    assert four[0].startswith(best.name)
+    assert f"{best.summary['val_acc'].max:.4f}*" in four[0]
+
+
+@tour_extras
+def test_the_three_commands_that_the_tour_names_work(tour: Played, best: Run) -> None:
+    commands = re.findall(r"^\S*podstack (?:runs|diff|show) .+$", tour.out, re.MULTILINE)
+
+    printed = []
+    for line in commands:
+        program, *arguments = line.split()
+        ended = python(tour.folder, "-m", "podstack", *arguments)
+        assert ended.returncode == 0, ended.stderr
+        assert Path(program).name == "podstack"
+        printed.append(ended.stdout)
+    ranking, difference, shown = printed
+    assert ranking.splitlines()[1].startswith(best.name)
+    assert "hidden" in difference
+    assert "no improvement in val_acc" in shown
 
 
 @tour_extras
