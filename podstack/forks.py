@@ -8,6 +8,9 @@ owns such a thing registers here and is told in the child, before any other code
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
 
@@ -30,5 +33,23 @@ def _renew_all() -> None:
         owner.renew_in_child()
 
 
+_forking = threading.RLock()
+
+
+@contextmanager
+def none_meanwhile() -> Iterator[None]:
+    """Let a fork of another thread wait, for milliseconds: a background thread imports here.
+
+    A child that is forked during an import finds its module locked for ever.
+    """
+    with _forking:
+        yield
+
+
 if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
     os.register_at_fork(after_in_child=_renew_all)
+    os.register_at_fork(
+        before=_forking.acquire,
+        after_in_parent=_forking.release,
+        after_in_child=_forking.release,
+    )

@@ -32,7 +32,7 @@ TOKENS = [
         (["token=abc"], [f"token={MASK}"]),
         (["+trainer.hub_token=abc"], [f"+trainer.hub_token={MASK}"]),
         (["--flags=--token=abc -api-key=b"], [f"--flags=--token={MASK} -api-key={MASK}"]),
-        ([r'{\"token\": \"abc\"}'], [rf'{{\"token\": \"{MASK}"}}']),
+        ([r"{\"token\": \"abc\"}"], [rf'{{\"token\": \"{MASK}"}}']),
         (["a=1,secret=abc,b=2"], [f"a=1,secret={MASK},b=2"]),
         (['{"api_key": "a b", "lr": 1}'], [f'{{"api_key": "{MASK}", "lr": 1}}']),
         (["http://h/?api_key=abc&x=1"], [f"http://h/?api_key={MASK}&x=1"]),
