@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fsspec.implementations.memory import MemoryFileSystem
 
 from podstack.backend import Backend, split_url
 from podstack.backends.fsspec_any import FsspecBackend
+
+_RACES = 1000  # each lost one means that somebody else wrote
 
 
 class MemoryBackend(FsspecBackend):
@@ -20,6 +22,14 @@ class MemoryBackend(FsspecBackend):
         super().__init__(
             url, MemoryFileSystem(skip_instance_cache=True), f"/podstack/{name or 'store'}"
         )
+
+    def _found(self, top: str) -> dict[str, dict[str, Any]]:
+        for _ in range(_RACES):
+            try:
+                return super()._found(top)
+            except RuntimeError:  # fsspec walks a dict, which another thread changed meanwhile
+                continue
+        return super()._found(top)
 
 
 if TYPE_CHECKING:
