@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from podstack.backend import Backend, BlobInfo, LocalFolder, split_url
+from podstack.backend import Backend, BlobInfo, LocalFolder, StampedFolders, split_url
 from podstack.errors import BackendError, BlobMissing, UsageError
 
 _TEMPORARY = ".podstack-"
@@ -26,6 +27,9 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # opening a pipe then waits for no other end
+_ODD_PARTS = frozenset(("", ".", ".."))
+_WINDOWS = os.name == "nt"  # has junctions too, which lstat does not tell
+_TICK = 2_000_000_000  # ns; FAT counts in steps of 2 s
 _RACES = 100  # more than enough: each lost one means that somebody else deleted a last blob
 _CHUNK = 1 << 20
 
@@ -109,6 +113,14 @@ class LocalBackend:
                 )
             return descriptor
 
+    def folder_stamps(self, folders: Iterable[str]) -> Sequence[str]:
+        trusted = time.time_ns() - _TICK
+        return [_stamp(f"{self._root}{os.sep}{folder}", trusted) for folder in folders]
+
+    def folder_names(self, prefix: str) -> Sequence[str]:
+        with self._errors(prefix):
+            return [e.name for e in _entries(self._top(prefix)) if e.is_dir(follow_symlinks=False)]
+
     def sync_folders(self, key: str) -> None:
         with self._errors(key):
             folder = os.path.dirname(self._inside(key))
@@ -136,28 +148,36 @@ class LocalBackend:
     def _inside(self, key: str) -> str:
         """The path of `key`; refused where it would lead out of the root, by '..' or by a link."""
         parts = key.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
+        if not _ODD_PARTS.isdisjoint(parts) or "\0" in key or (os.sep != "/" and os.sep in key):
             raise UsageError(
                 f"{key!r} is not a key: it must be relative, without '..' and empty parts."
             )
-        self._refuse_links(key, *parts[:-1])
-        return os.path.join(self._root, *parts)
+        self._refuse_links(key, parts[:-1])
+        return f"{self._root}{os.sep}{os.sep.join(parts)}"
 
     def _top(self, prefix: str) -> str:
         """The folder that holds all blobs whose key starts with `prefix`."""
         folder, slash, _ = prefix.rpartition("/")
         if not slash:
             return self._root
-        top = self._inside(folder)
-        self._refuse_links(prefix, *folder.split("/"))
-        return top
+        return os.path.dirname(self._inside(f"{folder}/-"))
 
-    def _refuse_links(self, key: str, *folders: str) -> None:
-        folder = os.path.join(os.path.realpath(self._root), *folders)
-        if os.path.realpath(folder) != folder:
-            raise BackendError(
-                f"{key} in {self.url} leads through a symbolic link.", url=self.url, key=key
-            )
+    def _refuse_links(self, key: str, folders: Sequence[str]) -> None:
+        """Look at each folder between the root and the blob; the root may lie behind links.
+
+        A seventh of what `os.path.realpath` takes, which also looks at all above the root.
+        """
+        folder = self._root
+        for name in folders:
+            folder = f"{folder}{os.sep}{name}"
+            try:
+                mode = os.lstat(folder).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            if stat.S_ISLNK(mode) or (_WINDOWS and os.path.realpath(folder) != folder):
+                raise BackendError(
+                    f"{key} in {self.url} leads through a symbolic link.", url=self.url, key=key
+                )
 
     def _remove_empty_folders(self, folder: str) -> None:
         while len(folder) > len(self._root):
@@ -194,22 +214,55 @@ def _walk(
     folder: str, base: str, prefix: str, start_after: str
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """All plain files below `folder`, sorted by key: a folder sorts as its name with a '/'."""
-    named = [
-        (e.name + "/" if e.is_dir(follow_symlinks=False) else e.name, e) for e in _entries(folder)
-    ]
-    for name, entry in sorted(named, key=lambda pair: pair[0]):
-        key = base + name
-        if not name.endswith("/"):
-            if (
-                key.startswith(prefix)
-                and key > start_after
-                and entry.is_file(follow_symlinks=False)
-            ):
-                yield key, entry
-        elif (key.startswith(prefix) or prefix.startswith(key)) and (
-            key > start_after or start_after.startswith(key)
-        ):
+    for key, entry in _steady(folder, base, prefix, start_after):
+        if key.endswith("/"):
             yield from _walk(entry.path, key, prefix, start_after)
+        else:
+            yield key, entry
+
+
+def _steady(
+    folder: str, base: str, prefix: str, start_after: str
+) -> list[tuple[str, os.DirEntry[str]]]:
+    """The entries of one folder, once none of them vanishes while its size is asked for.
+
+    What replaced it came after the folder was read: compaction writes before it deletes.
+    """
+    for _ in range(_RACES):
+        found = _wanted(folder, base, prefix, start_after)
+        if all(_is_there(entry) for key, entry in found if not key.endswith("/")):
+            break
+    return found
+
+
+def _wanted(
+    folder: str, base: str, prefix: str, start_after: str
+) -> list[tuple[str, os.DirEntry[str]]]:
+    found = []
+    for entry in _entries(folder):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        key = f"{base}{entry.name}/" if is_folder else base + entry.name
+        if is_folder:
+            leads_there = key.startswith(prefix) or prefix.startswith(key)
+            is_wanted = leads_there and (key > start_after or start_after.startswith(key))
+        else:
+            is_wanted = key.startswith(prefix) and key > start_after and _is_file(entry)
+        if is_wanted:
+            found.append((key, entry))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    """Asked once: the entry remembers what the system said."""
+    try:
+        entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -223,6 +276,17 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 def _is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY) and name.endswith(".tmp")
+
+
+def _stamp(folder: str, trusted: int) -> str:
+    """Two changes within one tick of the disk's clock look like one: what is young says nothing."""
+    try:
+        facts = os.lstat(folder)
+    except OSError:
+        return ""
+    changed = max(facts.st_mtime_ns, facts.st_ctime_ns)
+    is_telling = stat.S_ISDIR(facts.st_mode) and changed < trusted
+    return f"{facts.st_mtime_ns:x}-{changed:x}-{facts.st_ino:x}" if is_telling else ""
 
 
 def _holds_files(folder: str) -> bool:
@@ -302,3 +366,4 @@ def _unlink(path: str) -> None:
 if TYPE_CHECKING:
     _backend: type[Backend] = LocalBackend
     _folder: type[LocalFolder] = LocalBackend
+    _stamped: type[StampedFolders] = LocalBackend

@@ -7,7 +7,7 @@ entry points of the group `podstack.backends`, so that a stranger's package can 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
@@ -102,6 +102,23 @@ class LocalFolder(Protocol):
 @runtime_checkable
 class LocalStore(Backend, LocalFolder, Protocol):
     """A store in a folder of this machine: the only kind that is appended to in place."""
+
+
+@runtime_checkable
+class StampedFolders(Protocol):
+    """The power of a store whose folders tell at once that something right below them changed."""
+
+    def folder_stamps(self, folders: Iterable[str]) -> Sequence[str]:
+        """A text for each folder that changes when a name right below it comes or goes.
+
+        Empty where there is no such folder, and where it changed so lately that another change
+        might not show: an empty text says nothing.
+        """
+        ...
+
+    def folder_names(self, prefix: str) -> Sequence[str]:
+        """The names of all folders right below `prefix`, sorted, also of empty ones."""
+        ...
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from podstack import config, names, oplog
 from podstack.clock import now
 from podstack.config import Settings, settings
 from podstack.console import say
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
-from podstack.experiment import ACTIVE, ARCHIVED, STATUSES, Experiment, runs_of
+from podstack.experiment import ACTIVE, STATUSES, Experiment
 from podstack.journal import Journal
 from podstack.names import RUNNING, short
 from podstack.parameters import flat_parameters
 from podstack.run import Run
 from podstack.store import Store
 from podstack.stored_run import position
+
+if TYPE_CHECKING:
+    from podstack.compare import Comparison
+    from podstack.experiment_table import ExperimentTable
+    from podstack.index import RunRow
+    from podstack.query import RunTable
 
 Tags = list[str] | tuple[str, ...] | str
 
@@ -99,33 +105,39 @@ class MLOpsClient:
 
     def list_experiments(
         self, search: str = "", status: str = ACTIVE, tags: Tags = (), sort: str = "-created"
-    ) -> list[Experiment]:
+    ) -> ExperimentTable[Experiment]:
         """Experiments that are not deleted.
 
         Args:
             search: text that the name or the description holds, in any case.
             status: active (no runs yet, or one is running), completed, archived, or all.
             tags: tags that it must have, all of them.
-            sort: `name` or `created`, `-` before it for descending.
+            sort: `name`, `created`, `last_activity` or `runs`, `-` before it for descending.
+
+        Returns:
+            A list that prints as a table and has `to_dicts`, `to_pandas` and `to_polars`.
         """
+        from podstack.experiment_table import ExperimentTable, check_sort, sorted_experiments
+
         if status not in (*STATUSES, "all"):
             raise UsageError(f"status is one of {', '.join(STATUSES)} or all, not {short(status)}.")
-        if sort.removeprefix("-") not in ("name", "created"):
-            raise UsageError(
-                f"sort is name or created, with - before it for descending, not {short(sort)}."
-            )
+        if not isinstance(search, str):
+            raise WrongTypeError(f"search is a text, not {short(search)}.")
         wanted = set(names.check_tags(tags))
-        runs = runs_of(self._store) if status not in ("all", ARCHIVED) else []
+        check_sort(sort)
+        self._store.index.refresh()
         found = [
-            experiment
-            for experiment in self._experiments().values()
-            if not experiment.deleted
-            and search.lower() in f"{experiment.name}\n{experiment.description}".lower()
-            and wanted <= set(experiment.tags)
-            and (status == "all" or experiment.status_among(runs) == status)
+            row
+            for row in self._store.index.experiments()
+            if not row.deleted
+            and search.lower() in f"{row.name}\n{row.description}".lower()
+            and wanted <= set(row.tags)
         ]
-        return sorted(
-            found, key=lambda e: getattr(e, sort.removeprefix("-")), reverse=sort.startswith("-")
+        rows = sorted_experiments((r for r in found if status in ("all", r.status)), sort)
+        return ExperimentTable(
+            [Experiment(self._store, row.id) for row in rows],
+            rows,
+            of_another_status=len(found) - len(rows),
         )
 
     def _experiments(self) -> dict[str, Experiment]:
@@ -145,6 +157,7 @@ class MLOpsClient:
         parent_run_id: str | None = None,
         *,
         experiment: str | Experiment | None = None,
+        capture: bool | str | Iterable[str] | None = None,
     ) -> Run:
         """Start a run, or go on with one; use it as a `with` block, or call `finish`.
 
@@ -155,12 +168,16 @@ class MLOpsClient:
             run_id: an id of your own. If such a run exists, it is resumed: its steps go on.
             parent_run_id: the run that this one is nested in.
             experiment: the same as `experiment_id`, by name or as an Experiment.
+            capture: what is recorded of the run's surroundings, in the background: True (all),
+                False (nothing), or some of code, packages, host, console and system. Default:
+                PODSTACK_CAPTURE, else all.
 
         Raises:
             NotFoundError: no such experiment or parent; nothing is created by a typo.
             UsageError: the run of that id was purged, or an argument cannot be stored.
             BackendError: the store cannot be written. After this call no storage error is raised.
         """
+        parts = config.capture(capture)
         facts = self._first_facts(name, tags, params)
         if run_id is not None:
             names.check_id("run_id", run_id)
@@ -180,6 +197,7 @@ class MLOpsClient:
             self._resume(run, facts)
         else:
             self._begin(run, facts)
+        self._capture(run, parts)
         return run
 
     def _first_facts(
@@ -218,7 +236,18 @@ class MLOpsClient:
         journal.go_on_from(*position(run))
         cleared = {"ended": None, "error": None, "deleted": None, "stop": None}
         run._record(journal, {**cleared, **facts}, owns=True)
+        run._resume_alerts()
         self._announce(run, f"resumed at step {journal.next_step}:")
+
+    def _capture(self, run: Run, parts: frozenset[str]) -> None:
+        """Start what records the run's surroundings; each part is its own module's work."""
+        if self._store.disabled or not parts:
+            return
+        try:
+            from podstack import capture  # not at `import podstack`
+        except (OSError, ImportError):  # no descriptor is left to load it with
+            return
+        capture.begin(run, parts)
 
     def _announce(self, run: Run, what: str) -> None:
         if self._store.disabled:
@@ -246,8 +275,80 @@ class MLOpsClient:
         """All runs that are not deleted, oldest first; those of one experiment if it is given."""
         if experiment is not None:
             return self._experiment_of(None, experiment).list_runs()
-        hidden = {e.id for e in self._experiments().values() if e.deleted}
-        return [run for run in runs_of(self._store) if run.experiment_id not in hidden]
+        self._store.index.refresh()
+        return [Run(self._store, row.id) for row in self._store.index.runs()]
+
+    def search_runs(
+        self,
+        filter: str = "",
+        *,
+        experiment: str | Experiment | None = None,
+        order_by: str | list[str] | tuple[str, ...] = "-created",
+        limit: int | None = None,
+        offset: int = 0,
+        status: str | None = None,
+        tags: Tags = (),
+        columns: list[str] | tuple[str, ...] | None = None,
+        include_deleted: bool = False,
+    ) -> RunTable:
+        """The runs that a filter is true of, as a table that prints, iterates and pages.
+
+        Args:
+            filter: such as `metrics.val_acc > 0.9 and params.optimizer = adamw`; empty: all.
+            experiment: only its runs; by id, by name, or as an Experiment.
+            order_by: one name or several, the first the most important, `-` before one for
+                descending: `-metrics.val_acc`. What a run lacks comes last.
+            limit: at most so many. Default: all of them; their facts are loaded when asked for.
+            offset: how many to leave out at the start.
+            status: running, completed, failed or killed.
+            tags: tags that a run must have, all of them.
+            columns: what to show, by names such as `params.lr` or `metrics.val_acc.max`.
+                Default: the parameters that differ, and the metrics.
+            include_deleted: with those that were deleted, but not purged.
+
+        Raises:
+            ExpressionError: the filter, the order or a column cannot be read; the message points
+                at the place. It is a UsageError.
+            NotFoundError: no such experiment; the nearest existing ones are named.
+            UsageError: another argument is out of range; the message says what is allowed.
+        """
+        from podstack import query
+
+        return query.search(
+            self._store.index,
+            query.Search(
+                query.condition(filter, status, tags),
+                query.order_of(order_by),
+                None if experiment is None else self._experiment_of(None, experiment).id,
+                bool(include_deleted),
+            ),
+            limit=limit,
+            offset=offset,
+            columns=columns,
+            open_run=self.get_run,
+        )
+
+    def compare_runs(
+        self,
+        runs: Iterable[str | Run | RunRow],
+        *,
+        baseline: str | Run | RunRow | None = None,
+        metrics: list[str] | tuple[str, ...] | None = None,
+    ) -> Comparison:
+        """Two or more runs side by side: the parameters that differ, and what came of them.
+
+        Args:
+            runs: run ids or names, runs, or what `search_runs` found.
+            baseline: the one of them that the others are measured against. Default: the first.
+            metrics: the metrics to compare. Default: all but those of the machine.
+
+        Raises:
+            UsageError: fewer than two runs, one of them twice, or a name that several have.
+            NotFoundError: no such run or metric; the nearest existing ones are named.
+        """
+        from podstack.compare import compare
+
+        return compare(self._store.index, runs, baseline, metrics)
 
     @property
     def uri(self) -> str:

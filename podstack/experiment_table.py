@@ -30,9 +30,16 @@ T = TypeVar("T")
 class ExperimentTable(list[T], Generic[T]):
     """Experiments as a list that prints as a table."""
 
-    def __init__(self, experiments: Iterable[T] = (), rows: Iterable[ExperimentRow] = ()) -> None:
+    def __init__(
+        self,
+        experiments: Iterable[T] = (),
+        rows: Iterable[ExperimentRow] = (),
+        *,
+        of_another_status: int = 0,
+    ) -> None:
         super().__init__(experiments)
         self._rows = {row.id: row for row in rows}
+        self._of_another_status = of_another_status
 
     @overload  # type: ignore[override]
     def __getitem__(self, which: int) -> T: ...
@@ -86,10 +93,16 @@ class ExperimentTable(list[T], Generic[T]):
             Column("tags", [cell(", ".join(row.tags)) for row in rows], rank=2),
         ]
 
+    @property
+    def note(self) -> str:
+        """What an empty list is silent about."""
+        others = self._of_another_status
+        return f" ({others:,} of another status: ask for status all)" if others else ""
+
     def __repr__(self) -> str:
         rows = self._known()
         if not rows:
-            return "no experiments"
+            return f"no experiments{self.note}"
         width = terminal_width()
         table = text_table(self._shown(rows[:_PAGE]), width)
         more = [f"… {len(rows) - _PAGE:,} more"] if len(rows) > _PAGE else []

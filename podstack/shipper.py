@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from podstack.backend import Backend, BlobInfo, LocalStore
 from podstack.clock import monotonic
 from podstack.console import Warner, readable_bytes
-from podstack.errors import BackendError
+from podstack.errors import BackendError, BlobMissing
 from podstack.keys import Project
 from podstack.retry import Backoff
 
@@ -45,17 +45,16 @@ class Shipper:
         Args:
             clear: a run that is closed; once the store has it, its spool is removed.
         """
+        there: dict[str, BlobInfo] = {}
         try:
-            there = {info.key: info for info in self._spool.list()}
+            hints = self._hints()  # taken first and sent last: what they tell of is there before
+            there = {i.key: i for i in self._spool.list() if not i.key.startswith(self._keys.live)}
             for key, info in sorted(there.items(), key=_facts_last):
                 yield
                 if self._shipped.get(key) != info.tag:
                     self._copy(key)
                     self._shipped[key] = info.tag
-            for key in [key for key in self._shipped if key.startswith(self._keys.live)]:
-                if key not in there:
-                    self._remote.delete(key)
-                    del self._shipped[key]
+            self._ship_hints(hints)
         except BackendError as error:
             self._backoff.failed()
             left = sum(i.size for i in there.values() if self._shipped.get(i.key) != i.tag)
@@ -70,6 +69,26 @@ class Shipper:
             self._clear(clear)
         succeeded(True)
 
+    def _hints(self) -> dict[str, tuple[str, bytes]]:
+        """(tag, content) of every hint in the spool."""
+        found = {}
+        for info in self._spool.list(self._keys.live):
+            try:
+                found[info.key] = (info.tag, self._spool.get(info.key))
+            except BlobMissing:
+                continue
+        return found
+
+    def _ship_hints(self, hints: dict[str, tuple[str, bytes]]) -> None:
+        for key, (tag, content) in hints.items():
+            if self._shipped.get(key) != tag:
+                self._remote.put(key, content)
+                self._shipped[key] = tag
+        for key in [key for key in self._shipped if key.startswith(self._keys.live)]:
+            if key not in hints:
+                self._remote.delete(key)
+                del self._shipped[key]
+
     def _copy(self, key: str) -> None:
         try:
             # An artifact is immutable and may be large; a log grows, so its bytes are taken now.
@@ -81,7 +100,9 @@ class Shipper:
             return  # moved to its final name, or its run was closed, while we looked
 
     def _clear(self, run: str) -> None:
-        for info in list(self._spool.list(self._keys.run(run))):
+        """Remove its copy here, the last hint too, which stays in the store."""
+        hints = [i for i in self._spool.list(self._keys.live) if self._keys.hinted(i.key)[0] == run]
+        for info in [*self._spool.list(self._keys.run(run)), *hints]:
             self._spool.delete(info.key)
             self._shipped.pop(info.key, None)
 

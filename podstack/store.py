@@ -6,11 +6,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from podstack import config, keys, names, oplog
+from podstack import clock, config, keys, names, oplog
 from podstack.backend import Backend, LocalStore, open_backend, split_url
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
@@ -21,6 +21,9 @@ from podstack.keeper import keeper
 from podstack.liveness import Liveness
 from podstack.reader import StoreReader
 from podstack.shipper import Shipper
+
+if TYPE_CHECKING:
+    from podstack.index import Index
 
 FORMAT = 1
 
@@ -40,6 +43,7 @@ class Store:
         self.keys = keys.Project(settings.project)
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
+        self._index: Index | None = None
         self._prepared = False
         self._lock = threading.RLock()
         self._spool: LocalStore | None = None
@@ -52,6 +56,16 @@ class Store:
     @property
     def url(self) -> str:
         return self.backend.url
+
+    @property
+    def index(self) -> Index:
+        """What the store holds, as tables to search. Made when first asked for, with sqlite3."""
+        with self._lock:
+            if self._index is None:
+                from podstack.index import Index
+
+                self._index = Index(self)
+            return self._index
 
     @property
     def portable_settings(self) -> Settings:
@@ -166,6 +180,20 @@ class Store:
             self.backend.put(f"{prefix}{writer}.jsonl", line)
         except BackendError as error:
             raise self.unwritable(str(error)) from error
+        if prefix.startswith(self.keys.runs):
+            self._hint(keys.child(prefix, self.keys.runs), writer)
+
+    def _hint(self, run: str, writer: str) -> None:
+        """Lead readers to an edit. Experiments need none: there are few, and all are listed."""
+        key = self.keys.live_hint(run, writer)
+        hint = orjson.dumps({"t": clock.now(), "ended": True})
+        try:
+            if isinstance(self.backend, LocalStore):
+                self.backend.put_hint(key, hint)
+            else:
+                self.backend.put(key, hint)
+        except BackendError:
+            return  # it is found without, only later
 
 
 def _spool_of(uri: str) -> Path:

@@ -134,3 +134,12 @@ def test_an_experiment_knows_when_it_was_created(client: MLOpsClient) -> None:
 
     assert before - 0.001 <= created <= now()
     assert experiment.created == created
+
+
+def test_an_empty_list_says_that_there_are_others(client: MLOpsClient) -> None:
+    client.create_experiment("digits").archive()
+
+    assert repr(client.list_experiments()) == (
+        "no experiments (1 of another status: ask for status all)"
+    )
+    assert repr(client.list_experiments(search="other")) == "no experiments"

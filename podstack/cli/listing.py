@@ -35,7 +35,7 @@ def experiments(
     elif found:
         session.paper.table(found.text_columns())
     else:
-        session.paper.note("no experiments")
+        session.paper.note(f"no experiments{found.note}")
 
 
 @command("runs", reads=True)

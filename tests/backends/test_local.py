@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from podstack.backend import LocalStore, open_backend
+from podstack.backend import LocalStore, StampedFolders, open_backend
 from podstack.errors import BackendError, BlobMissing, UsageError
 from podstack.testing.backend_suite import LocalStoreSuite, Peek
 
@@ -135,6 +136,58 @@ def test_deleting_the_last_blob_leaves_the_store_and_no_folders_in_it(tmp_path: 
 
     assert list(tmp_path.iterdir()) == [tmp_path / "store"]
     assert list((tmp_path / "store").iterdir()) == []
+
+
+# Folders ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_changed_lately_has_no_stamp(tmp_path: Path) -> None:
+    """Nor has what is no folder: another change might not show."""
+    backend = local(tmp_path)
+    assert isinstance(backend, StampedFolders)
+    backend.put("a/b", b"x")
+    os.utime(tmp_path / "a", (1, 1))  # as `rsync -a` does: the inode's own change is still young
+
+    assert list(backend.folder_stamps(["a", "none", "a/b"])) == ["", "", ""]
+
+
+def test_a_folder_that_gains_or_loses_a_name_gets_another_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podstack.backends.local._TICK", 20_000_000)  # ns, so as not to wait long
+    backend = local(tmp_path)
+    assert isinstance(backend, StampedFolders)
+    backend.put("a/b", b"x")
+    first = wait_for_stamp(backend, "a")
+    backend.put("a/c", b"x")
+    second = wait_for_stamp(backend, "a")
+    backend.delete("a/b")
+    third = wait_for_stamp(backend, "a")
+
+    assert len({first, second, third}) == 3
+    assert wait_for_stamp(backend, "a") == third
+
+
+def wait_for_stamp(backend: StampedFolders, folder: str) -> str:
+    pause = threading.Event()
+    for _ in range(3000):
+        (stamp,) = backend.folder_stamps([folder])
+        if stamp:
+            return stamp
+        pause.wait(0.01)
+    raise TimeoutError(folder)
+
+
+def test_folders_are_named_also_where_they_are_empty(tmp_path: Path) -> None:
+    backend = local(tmp_path)
+    assert isinstance(backend, StampedFolders)
+    backend.put("a/c/x", b"x")
+    backend.put("a/x", b"x")
+    (tmp_path / "a" / "b").mkdir()
+    (tmp_path / "a" / "link").symlink_to(tmp_path)
+
+    assert list(backend.folder_names("a/")) == ["b", "c"]
+    assert list(backend.folder_names("none/")) == []
 
 
 # Errors ----------------------------------------------------------------------------------------
