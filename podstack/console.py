@@ -67,11 +67,22 @@ class Warner:
         warn(f"{text}{times}")
 
 
-class Progress:
-    """A bar for work on many bytes: shown on a terminal once it has taken a second."""
+class Silence(Warner):
+    """Says nothing: for what is told elsewhere, or where saying it could wait for a lock."""
 
-    def __init__(self, label: str, total: int) -> None:
+    def warn(self, text: str) -> None:
+        del text
+
+
+class Progress:
+    """A bar for work on many bytes: shown on a terminal once it has taken a second.
+
+    With a unit, for work on as many of those.
+    """
+
+    def __init__(self, label: str, total: int, *, unit: str = "") -> None:
         self._label, self._total, self._done = label, total, 0
+        self._whole = f"{total:,} {unit}" if unit else readable_bytes(total)
         self._shown_at = monotonic() + 1.0
         self._shown = False
         self._wanted = not config.quiet() and sys.stderr is not None and sys.stderr.isatty()
@@ -85,7 +96,7 @@ class Progress:
     def _show(self) -> None:
         share = self._done / self._total if self._total else 1.0
         bar = "█" * int(share * 24)
-        self._write(f"\r{self._label} {bar:<24} {share:4.0%} of {readable_bytes(self._total)} ")
+        self._write(f"\r{self._label} {bar:<24} {share:4.0%} of {self._whole} ")
         self._shown = True
 
     def close(self) -> None:

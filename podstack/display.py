@@ -23,13 +23,18 @@ _COLOURS = {
     "killed": "#c98a1b",
 }
 
-_STYLE = """<style>
+STYLE = """<style>
 .podstack {font: 13px/1.6 system-ui, sans-serif; max-width: 72em}
 .podstack table {font: inherit; border-collapse: collapse; margin: .2em 0}
 .podstack :is(td, th) {text-align: left; padding: .05em 1.4em .05em 0; border: 0; background: none}
 .podstack th {font-weight: 600; opacity: .6}
 .podstack :is(td, th).n {text-align: right; font-variant-numeric: tabular-nums}
 .podstack svg {vertical-align: middle}
+.podstack.full {max-width: none}
+.podstack .wide {overflow-x: auto; scrollbar-color: gray transparent}
+.podstack .wide :is(td, th) {white-space: pre; max-width: 18em; overflow: hidden;
+  text-overflow: ellipsis}
+.podstack b.best {color: #2e9e5b}
 .podstack .dim {opacity: .6}
 .podstack .dot {display: inline-block; width: .6em; height: .6em; border-radius: 50%}
 .podstack .tag {border: 1px solid; border-radius: 1em; padding: 0 .6em;
@@ -48,6 +53,7 @@ def run_text(run: StoredRun) -> str:
         lines.append(f"  tags: {', '.join(run.tags)}")
     lines += _section("params", [f"{name} = {_short(value)}" for name, value in run.params.items()])
     lines += _section("metrics", [repr(series) for series in run.metrics.values()])
+    lines += _section("alerts", [repr(alert) for alert in run.alerts])
     lines += _section("artifacts", [f"{a.path}  {a.size:,} bytes" for a in run.artifacts.values()])
     return "\n".join(map(printable, lines))
 
@@ -57,16 +63,17 @@ def run_html(run: StoredRun) -> str:
     parts = [
         _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
         _curves(list(run.metrics.values())),
+        _block("alerts", ((_short(a.condition), a.summary) for a in run.alerts)),
         _block("artifacts", ((a.path, f"{a.size:,} bytes") for a in run.artifacts.values())),
     ]
     return (
-        f"{_STYLE}<div class=podstack>{_dot(run.status)} <b>{escape(run.name)}</b> "
+        f"{STYLE}<div class=podstack>{dot(run.status)} <b>{escape(run.name)}</b> "
         f"<span class=dim>{escape(run.id)}</span> {tags}<br>"
         f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div></div>"
     )
 
 
-def _dot(status: str) -> str:
+def dot(status: str) -> str:
     return f'<span class=dot style="background:{_COLOURS.get(status, "gray")}"></span>'
 
 
@@ -100,7 +107,11 @@ def experiment_text(experiment: Experiment) -> str:
 
 
 def experiment_html(experiment: Experiment) -> str:
-    return runs_html(experiment.list_runs(), title=f"{experiment.name} · {experiment.status}")
+    from podstack import query
+
+    search = query.Search(None, query.order_of("-created"), experiment.id)
+    runs = query.search(experiment._store.index, search)
+    return runs.html(f"{experiment.name} · {experiment.status}")
 
 
 def runs_text(runs: Sequence[StoredRun]) -> str:
@@ -119,13 +130,13 @@ def runs_html(runs: Sequence[StoredRun], *, title: str = "") -> str:
         f"<th{' class=n' if i >= plain else ''}>{escape(h)}</th>" for i, h in enumerate(head)
     )
     body = "".join(
-        f"<tr><td>{_dot(row[1])} {escape(row[0])}</td>{''.join(map(_cell, row[1:plain]))}"
+        f"<tr><td>{dot(row[1])} {escape(row[0])}</td>{''.join(map(_cell, row[1:plain]))}"
         + "".join(f"<td class=n>{escape(cell)}</td>" for cell in row[plain:])
         + "</tr>"
         for row in rows
     )
     table = f"<table><tr>{cells}</tr>{body}</table>"
-    return f"{_STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
+    return f"{STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
 
 
 def _table(runs: Sequence[StoredRun]) -> list[list[str]]:

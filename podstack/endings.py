@@ -83,6 +83,16 @@ class Endings:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, self._on_signal)
 
+    def leave_sigterm(self) -> None:
+        """Give SIGTERM back to a framework that is about to handle it, and tells its callbacks.
+
+        One that finds a handler calls it too, and ours ends the process there and then.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) == self._on_signal:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         for run in list(self._open):
             run.finish_at_once(KILLED)

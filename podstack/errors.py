@@ -63,11 +63,18 @@ class MissingExtraError(PodstackError, ModuleNotFoundError):
     """An optional dependency is not installed."""
 
     @classmethod
-    def for_(cls, cause: ModuleNotFoundError, *, extra: str) -> Exception:
-        """Name the extra to install, or hand back `cause` if something else broke."""
-        if (cause.name or "").partition(".")[0] != extra:
+    def for_(
+        cls, cause: ModuleNotFoundError, *, extra: str, also: tuple[str, ...] = ()
+    ) -> Exception:
+        """Name the extra to install, or hand back `cause` if something else broke.
+
+        Args:
+            also: further modules that the extra brings, where not all are named like it.
+        """
+        missing = (cause.name or "").partition(".")[0]
+        if missing not in (extra, *also):
             return cause  # a broken keras is not a missing keras
-        return cls(f"{extra} is not installed. Run: pip install 'podstack[{extra}]'")
+        return cls(f"{missing} is not installed. Run: pip install 'podstack[{extra}]'")
 
 
 class BackendError(PodstackError, OSError):

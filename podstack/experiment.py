@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podstack import clock, names
 from podstack.names import COMPLETED, RUNNING
@@ -11,6 +11,9 @@ from podstack.oplog import Change, Fold
 from podstack.reader import OpLogs
 from podstack.run import Run
 from podstack.store import Store
+
+if TYPE_CHECKING:
+    from podstack.index import RunRow
 
 ACTIVE, ARCHIVED = "active", "archived"
 STATUSES = (ACTIVE, COMPLETED, ARCHIVED)
@@ -46,7 +49,10 @@ class Experiment:
     @property
     def status(self) -> str:
         """archived; else active (no runs yet, or one is running); else completed."""
-        return ARCHIVED if self.archived else self.status_among(runs_of(self._store))
+        if self.archived:
+            return ARCHIVED
+        own = [row.status for row in self._rows()]
+        return COMPLETED if own and RUNNING not in own else ACTIVE
 
     def status_among(self, runs: list[Run]) -> str:
         """The same, given the runs of the store: for whoever asks it of many experiments."""
@@ -65,7 +71,13 @@ class Experiment:
 
     def list_runs(self) -> list[Run]:
         """Its runs, oldest first; deleted ones are left out."""
-        return [run for run in runs_of(self._store) if run.experiment_id == self.id]
+        return [Run(self._store, row.id) for row in self._rows()]
+
+    def _rows(self) -> list[RunRow]:
+        """What the index knows of its runs as of now, even where the experiment is deleted."""
+        index = self._store.index
+        index.refresh()
+        return [row for row in index.runs(experiment=self.id, deleted=True) if not row.deleted]
 
     def update(
         self,
@@ -127,13 +139,6 @@ class Experiment:
         from podstack import display
 
         return display.experiment_html(self)
-
-
-def runs_of(store: Store) -> list[Run]:
-    """All runs that are not deleted, oldest first. A folder without one whole fact is no run."""
-    runs = [Run(store, run) for run in store.reader.run_ids()]
-    shown = [run for run in runs if (fold := run._fold()).stamp and not fold.get("deleted")]
-    return sorted(shown, key=lambda run: (run.created, run.id))
 
 
 def _is_time(value: object) -> bool:

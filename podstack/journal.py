@@ -1,8 +1,8 @@
 """What one process writes of one run: its facts, its points, and that it is alive.
 
 `Journal.append_points` and `Journal.set` hand a line to a `Log` each, which writes it before they
-return. Only the rest is left to the background: fsync, heartbeat, seals, and writing again what
-a full disk refused.
+return; so does `append_text` for what the process prints. Only the rest is left to the
+background: fsync, heartbeat, seals, and writing again what a full disk refused.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ import orjson
 from podstack import clock, names, oplog, points, processes
 from podstack.backend import LocalStore
 from podstack.clock import hybrid_clock, monotonic
+from podstack.console import Silence
 from podstack.errors import BackendError, BlobMissing
 from podstack.forks import renew_in_child
 from podstack.keeper import keeper
-from podstack.keys import Project
+from podstack.keys import Project, range_of
 from podstack.log import Log
 
 SEGMENT = 8_000_000  # bytes after which a metrics log goes on in the next object
 SYNC_EVERY = 5.0  # seconds between two fsyncs
 HEARTBEAT = 10.0  # seconds; a writer silent for much longer is lost
+TEXT_SEGMENT = 1_000_000  # bytes after which captured output goes on in the next object
+TEXT_MEMORY = 1_000_000  # bytes of captured output that wait for a full disk
 
 
 class Journal:
@@ -46,6 +49,8 @@ class Journal:
         self._seals: list[tuple[int, int] | None] = []
         self._facts = Log(store, self._facts_key, roll_at=float("inf"), opened=self._keep)
         self._points = Log(store, self._points_key, roll_at=SEGMENT, opened=self._keep)
+        self._text: Log | None = None
+        self._aside = 0  # of `written`, what the run itself did not log
         self._append = self._points.append
         renew_in_child(self)
 
@@ -62,6 +67,9 @@ class Journal:
     def _points_key(self, seq: int) -> str:
         return self._keys.segment(self._run, self.writer, seq)
 
+    def _text_key(self, seq: int) -> str:
+        return self._keys.console_segment(self._run, self.writer, seq)
+
     def _keep(self) -> None:
         keeper.keep(self)
 
@@ -70,8 +78,14 @@ class Journal:
         self._seals = []
         self._role = "child"
         self._hinted = None
-        self._facts.renew()
-        self._points.renew()
+        self._aside = 0
+        for log in self._logs:
+            log.renew()
+        self._text = None  # what a child prints is not its parent's
+
+    @property
+    def _logs(self) -> list[Log]:
+        return [self._facts, self._points, *([] if self._text is None else [self._text])]
 
     @property
     def is_child(self) -> bool:
@@ -86,8 +100,12 @@ class Journal:
         if step >= self.next_step:
             self.next_step = int(step) + 1
 
-    def append_at_next_step(self, values: Any) -> None:
-        """The same at the step after the largest so far, whichever thread comes first."""
+    def append_at_next_step(self, values: Any) -> tuple[int, bytes]:
+        """The same at the step after the largest so far, whichever thread comes first.
+
+        Returns:
+            That step, and the line.
+        """
         with self._points.lock:
             step = self.next_step
             self.next_step = step + 1  # at once: below a signal handler the lock is no guard
@@ -98,6 +116,39 @@ class Journal:
                 if not line and self.next_step == step + 1:
                     self.next_step = step  # nothing to log
             self.append_points(line, step)
+        return step, line
+
+    def append_aside(self, step: int, values: Mapping[str, float]) -> None:
+        """Points beside what the run logs: neither its steps nor its progress hear of them.
+
+        Raises:
+            RunClosedError: the journal is closed.
+        """
+        line = points.encode(step, self.now(), values)
+        with self._points.lock:
+            before = self.written
+            self._append(line)
+            self._aside += self.written - before
+
+    def append_text(self, lines: bytes) -> None:
+        """Hand whole lines of what this process printed to the operating system.
+
+        Nothing is said of a disk that refuses them: whoever holds the lock of a logging handler
+        may be printing, and a warning would wait for it. The other logs have their own.
+
+        Raises:
+            RunClosedError: the journal is closed.
+        """
+        if self._text is None:
+            self._text = Log(
+                self._store,
+                self._text_key,
+                roll_at=TEXT_SEGMENT,
+                opened=lambda: None,
+                memory=TEXT_MEMORY,
+                warner=Silence,
+            )
+        self._text.append(lines)
 
     def go_on_from(self, next_step: int, time: float) -> None:
         """Continue what earlier writers began.
@@ -113,9 +164,19 @@ class Journal:
     def set(self, changes: Mapping[str, Any]) -> None:
         """Hand a change of facts to the operating system."""
         with self._facts.lock:
-            if self._writer is None or not self._facts.lengths[1]:
+            is_first = self._writer is None or not self._facts.lengths[1]
+            if is_first:
                 changes = {f"writers/{self.writer}": self._introduction(), **changes}
             self._facts.append(oplog.encode(hybrid_clock.next(), changes))
+        if is_first and not self._closed:
+            self._hint()  # at once: readers follow hints to what is new
+
+    def set_aside(self, changes: Mapping[str, Any]) -> None:
+        """The same beside what the run logs: its progress does not hear of it."""
+        with self._facts.lock:
+            before = self.written
+            self.set(changes)
+            self._aside += self.written - before
 
     def _introduction(self) -> dict[str, Any]:
         return {**processes.this_process(), "role": self._role, "interval": HEARTBEAT}
@@ -126,9 +187,9 @@ class Journal:
 
     @property
     def written(self) -> int:
-        """Grows with everything that is logged."""
+        """Grows with everything that the run logs; not with what is captured beside it."""
         seq, size = self._points.lengths
-        return (seq + 1) * SEGMENT + size + self._facts.lengths[1]
+        return (seq + 1) * SEGMENT + size + self._facts.lengths[1] - self._aside
 
     @property
     def refused(self) -> bool:
@@ -148,19 +209,21 @@ class Journal:
         self._hint()
 
     def _reopen_if_removed(self) -> None:
-        if (self._facts.is_removed() or self._points.is_removed()) and not self._is_purged():
-            self._facts.reopen()
-            self._points.reopen()
+        if any(log.is_removed() for log in self._logs) and not self._is_purged():
+            for log in self._logs:
+                log.reopen()
             self.set({f"writers/{self.writer}": self._introduction()})  # so that it can be found
 
     def _is_purged(self) -> bool:
         return any(True for _ in self._store.list(self._keys.tomb(self._run)))
 
     def _drain(self) -> bool:
+        if self._text is not None:
+            self._text.drain()  # nobody waits for it
         return all([self._facts.drain(), self._points.drain()])
 
     def _sync(self) -> bool:
-        return all([self._facts.sync(), self._points.sync()])
+        return all([log.sync() for log in self._logs])  # noqa: C419  # every one, also after a failure
 
     def synced(self, succeeded: Callable[[bool], None]) -> Iterator[None]:
         """A job: write and fsync all that was logged so far; tells whether that went well."""
@@ -202,6 +265,7 @@ class Journal:
             log.close()
             log.sync()
         try:
+            self._store.delete(self._keys.live_hint(self._run, self.writer))
             self._store.delete(self._facts_key(0))
         except BackendError:
             return  # an empty log is no run either
@@ -211,6 +275,7 @@ class Journal:
         self._closed = True
         self._drain()
         self._sync()
+        self._hint(ended=True)
 
     def _sealed(self) -> Iterator[None]:
         """A job: seal the last object, sync and close."""
@@ -218,10 +283,14 @@ class Journal:
         self._seal_full_objects(all_of_them=True)
         if self._seals:
             self.set({f"seals/{self.writer}": self._seals})
-        self._facts.drain()
-        self._facts.close()
+        self._drain()
+        for log in self._logs:
+            log.close()
         self._sync()
-        self._store.delete(self._keys.live_hint(self._run, self.writer))
+        if self._is_purged():
+            self._store.delete(self._keys.live_hint(self._run, self.writer))
+        else:
+            self._hint(ended=True)
 
     def _seal_full_objects(self, *, all_of_them: bool = False) -> None:
         """Note length and CRC-32 of each object that will not grow: a flipped bit is found."""
@@ -229,8 +298,11 @@ class Journal:
         for full in range(len(self._seals), seq + 1 if all_of_them else seq):
             try:
                 data = self._store.get(self._points_key(full))
-            except BlobMissing:  # deleted meanwhile
-                data = b""
+            except BlobMissing:
+                if self._is_compacted(full):  # its range has a checksum of it
+                    self._seals.append(None)
+                    continue
+                data = b""  # deleted meanwhile
             except BackendError:  # it is there, and readers had better not hear otherwise
                 if not all_of_them:
                     return
@@ -239,10 +311,15 @@ class Journal:
             end = data.rfind(b"\n") + 1
             self._seals.append((end, zlib.crc32(memoryview(data)[:end])))
 
-    def _hint(self) -> None:
-        """Rewrite `live/<run>.<writer>.json` after a change, and at every heartbeat."""
+    def _is_compacted(self, seq: int) -> bool:
+        listing = self._store.list(f"{self._keys.metrics(self._run)}{self.writer}/")
+        ranges = [place for info in listing if (place := range_of(info.key)) is not None]
+        return any(place.holds(seq, seq) for place in ranges)
+
+    def _hint(self, *, ended: bool = False) -> None:
+        """Rewrite `live/<run>.<writer>.json` after a change, at every heartbeat, and at the end."""
         lengths = (self._facts.lengths, self._points.lengths)
-        if lengths == self._hinted and monotonic() < self._hint_due:
+        if lengths == self._hinted and monotonic() < self._hint_due and not ended:
             return
         seq, size = self._points.lengths
         hint = {
@@ -252,6 +329,7 @@ class Journal:
             "bytes": size,
             "meta_bytes": self._facts.lengths[1],
             "last": self._last_values(seq, size),
+            **({"ended": True} if ended else {}),
         }
         try:
             self._store.put_hint(self._keys.live_hint(self._run, self.writer), orjson.dumps(hint))
@@ -261,7 +339,7 @@ class Journal:
         self._hint_due = monotonic() + HEARTBEAT
 
     def _last_values(self, seq: int, size: int) -> dict[str, Any]:
-        """The last line written, read back from the end of the current object."""
+        """The last line that the run logged, read back from the end of the current object."""
         if seq < 0 or not size:
             return {}
         try:
@@ -270,9 +348,7 @@ class Journal:
                 start=max(0, size - 65_536),
                 stop=size,
             )
-            return dict(orjson.loads(tail.rstrip(b"\n").rpartition(b"\n")[2]))
-        except (
-            BackendError,
-            ValueError,
-        ):  # a line of more than 64 kB, or deleted: a hint does without
-            return {}
+            lines = map(orjson.loads, reversed(tail.splitlines()))
+            return next((row for row in lines if not points.is_system(row["v"])), {})
+        except (BackendError, ValueError, TypeError, KeyError):
+            return {}  # a line of more than 64 kB, or deleted: a hint does without

@@ -17,6 +17,8 @@ MAX_KEY = 1000  # bytes; S3 ends at 1024
 
 _LOG = re.compile(r"(.+?)\.jsonl(\.gz)?")
 _SEGMENT = re.compile(r"([0-9]{6,})\.jsonl(\.gz)?")
+_RANGE = re.compile(r"([0-9]{6,})-([0-9]{6,})\.parquet")
+_CONSOLE_SEGMENT = re.compile(r"([0-9]{6,})\.txt(\.gz)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -51,18 +53,35 @@ class Project:
     def segment(self, run: str, writer: str, seq: int) -> str:
         return f"{self.runs}{run}/metrics/{writer}/{seq:06d}.jsonl"
 
+    def range(self, run: str, writer: str, first: int, last: int) -> str:
+        return f"{self.runs}{run}/metrics/{writer}/{first:06d}-{last:06d}.parquet"
+
+    def console(self, run: str) -> str:
+        return f"{self.runs}{run}/console/"
+
+    def console_segment(self, run: str, writer: str, seq: int) -> str:
+        return f"{self.runs}{run}/console/{writer}/{seq:06d}.txt"
+
+    def environment(self, run: str, writer: str) -> str:
+        return f"{self.runs}{run}/environment/{writer}.json"
+
     def live_hint(self, run: str, writer: str) -> str:
         return f"{self.live}{run}.{writer}.json"
 
     def live_of(self, run: str) -> str:
         return f"{self.live}{run}."
 
+    def hinted(self, key: str) -> tuple[str, str]:
+        """The run and the writer that a hint's key names."""
+        run, _, writer = key[len(self.live) :].removesuffix(".json").rpartition(".")
+        return run, writer
+
     def tomb(self, run: str) -> str:
         return f"{self.tombs}{run}.json"
 
 
 class Segment(NamedTuple):
-    """Where a metrics object belongs: segment `seq` of `writer`."""
+    """Where an object of metrics or of output belongs: segment `seq` of `writer`."""
 
     writer: str
     seq: int
@@ -70,10 +89,41 @@ class Segment(NamedTuple):
 
 def segment_of(key: str) -> Segment | None:
     """The place of a metrics key, or None for an object that format 1 does not know."""
+    return _placed(key, _SEGMENT)
+
+
+def console_segment_of(key: str) -> Segment | None:
+    """The place of captured output, or None for an object that format 1 does not know."""
+    return _placed(key, _CONSOLE_SEGMENT)
+
+
+def _placed(key: str, pattern: re.Pattern[str]) -> Segment | None:
     parent, _, name = key.rpartition("/")
-    match = _SEGMENT.fullmatch(name)
+    match = pattern.fullmatch(name)
     writer = parent.rpartition("/")[2]
     return Segment(writer, int(match[1])) if match and is_id(writer) else None
+
+
+class Range(NamedTuple):
+    """Where a compacted object belongs: it replaces segments `first` to `last` of `writer`."""
+
+    writer: str
+    first: int
+    last: int
+
+    def holds(self, first: int, last: int) -> bool:
+        """Whether segments `first` to `last` are all among its own."""
+        return self.first <= first and last <= self.last
+
+
+def range_of(key: str) -> Range | None:
+    """The place of a compacted object, or None for any other object."""
+    parent, _, name = key.rpartition("/")
+    match = _RANGE.fullmatch(name)
+    writer = parent.rpartition("/")[2]
+    if match is None or not is_id(writer) or int(match[1]) > int(match[2]):
+        return None
+    return Range(writer, int(match[1]), int(match[2]))
 
 
 def log_writer(key: str) -> str | None:

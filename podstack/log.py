@@ -39,9 +39,12 @@ class Log:
         *,
         roll_at: float,
         opened: Callable[[], None],
+        memory: int | None = None,
+        warner: type[Warner] = Warner,
     ) -> None:
         self._store, self._key_of, self._roll_at, self._opened = store, key_of, roll_at, opened
-        self._warner, self._drop_warner = Warner(), Warner()
+        self._memory = memory
+        self._warner, self._drop_warner = warner(), warner()
         self.dropped = 0  # lines' worth of values that were given up
         self._begin()
 
@@ -139,10 +142,11 @@ class Log:
         return was_used
 
     def _wait(self, line: bytes, torn: int = 0) -> None:
-        if self._waiting_bytes + len(line) > MEMORY:
+        memory = MEMORY if self._memory is None else self._memory
+        if self._waiting_bytes + len(line) > memory:
             self.dropped += _values_in(line)
             self._drop_warner.warn(
-                f"{readable_bytes(MEMORY)} wait for the disk and no more are kept: "
+                f"{readable_bytes(memory)} wait for the disk and no more are kept: "
                 f"{self.dropped} values dropped so far"
             )
             return

@@ -132,14 +132,27 @@ class Fold:
         """`{"lr": 0.001, …}` for the field `params`, in the order its paths were set."""
         return {name: _value(change.value) for name, change in self.changes_below(field)}
 
+    def fields(self) -> dict[str, dict[str, JsonValue]]:
+        """What `below` says of every field, at once."""
+        found: dict[str, dict[str, JsonValue]] = {}
+        for path, change in sorted(self._changes.items(), key=_stamp_of):
+            field, slash, name = path.partition("/")
+            if slash and change.value is not None:
+                found.setdefault(field, {})[name] = _value(change.value)
+        return found
+
     def changes_below(self, field: str) -> Iterator[tuple[str, Change]]:
         prefix = f"{field}/"
         found = [
             (path[len(prefix) :], change)
-            for path, change in self._changes.items()
+            for path, change in list(self._changes.items())  # another thread may add to it
             if path.startswith(prefix) and change.value is not None
         ]
         return iter(sorted(found, key=lambda pair: pair[1].stamp))
+
+
+def _stamp_of(entry: tuple[str, Change]) -> str:
+    return entry[1].stamp
 
 
 def history(ops: Iterable[Op], path: str) -> list[Change]:

@@ -1,8 +1,9 @@
 """From what users pass as parameters to typed JSON under flat names.
 
-Nested mappings, dataclasses and namespaces flatten with `/`. Numbers, strings, bools, None,
-lists and empty dicts keep their type; sets become sorted lists; arrays become nested lists;
-classes and functions their qualified name; anything else its repr, without memory addresses.
+Nested mappings, dataclasses, namespaces and the configurations of OmegaConf flatten with `/`.
+Numbers, strings, bools, None, lists and empty dicts keep their type; sets become sorted lists;
+arrays become nested lists; classes and functions their qualified name; anything else its repr,
+without memory addresses.
 A value is at most one megabyte. Secrets are masked by `is_secret`.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import PurePath
@@ -45,7 +47,7 @@ def flat_parameters(values: object) -> dict[str, JsonValue]:
         UsageError: a name is empty or too long, a value holds itself, nests deeper than 64 or
             is larger than 1 MB; the parameter is named.
     """
-    fields = _as_mapping(values)
+    fields = _as_mapping(_container(values))
     if fields is None:
         raise WrongTypeError(
             f"log_params takes a dict of names and values, not {short(values)}. "
@@ -71,6 +73,7 @@ def _flatten(prefix: str, fields: Mapping[Any, Any], depth: int) -> Iterator[tup
     for key, value in fields.items():
         text = key if isinstance(key, str) else _key_text(key)
         name = prefix + check_name("parameter", text)  # an f-string would ask an Enum for its own
+        value = _container(value)
         below = _as_mapping(value)
         if below:
             yield from _flatten(f"{name}/", below, depth - 1)
@@ -82,6 +85,23 @@ def _key_text(key: object) -> str:
     if isinstance(key, (int, float, bool)):
         return str(key)  # {0: "cat", 1: "dog"} is a common kind of parameter
     raise WrongTypeError(f"A parameter name must be a string, not {short(key)}.")
+
+
+def _container(value: Any) -> Any:
+    """A configuration of OmegaConf's as dicts and lists; whatever else as it is.
+
+    What it refers to is put in. What is missing stays "???", and where something refers to that,
+    all references stay as they are written.
+    """
+    if type(value).__module__.partition(".")[0] != "omegaconf":
+        return value
+    omegaconf = sys.modules["omegaconf"]
+    if not omegaconf.OmegaConf.is_config(value):
+        return value
+    try:
+        return omegaconf.OmegaConf.to_container(value, resolve=True)
+    except omegaconf.errors.OmegaConfBaseException:
+        return omegaconf.OmegaConf.to_container(value, resolve=False)
 
 
 def _as_mapping(value: Any) -> Mapping[Any, Any] | None:
@@ -125,6 +145,7 @@ def _plain(name: str, value: Any, depth: int) -> JsonValue:
         raise UsageError(
             f"Parameter {short(name)} nests more than {MAX_DEPTH} deep: does it hold itself?"
         )
+    value = _container(value)
     if is_secret(name, value):
         return MASK
     if value is None or isinstance(value, (bool, str)):

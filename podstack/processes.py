@@ -18,7 +18,7 @@ class ProcessRecord(TypedDict):
 
 def this_process() -> ProcessRecord:
     pid = os.getpid()
-    return ProcessRecord(host=_host(), machine=_machine(), pid=pid, born=_born(pid) or "")
+    return ProcessRecord(host=host(), machine=_machine(), pid=pid, born=_born(pid) or "")
 
 
 def is_gone(record: ProcessRecord) -> bool:
@@ -35,7 +35,7 @@ def is_gone(record: ProcessRecord) -> bool:
     return not _exists(pid)
 
 
-def _host() -> str:
+def host() -> str:
     if hasattr(os, "uname"):
         return os.uname().nodename
     import platform
@@ -44,7 +44,7 @@ def _host() -> str:
 
 
 def _machine() -> str:
-    parts = [_host(), _line("/proc/sys/kernel/random/boot_id"), _namespace()]
+    parts = [host(), _line("/proc/sys/kernel/random/boot_id"), _namespace()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -14,8 +14,8 @@ from podstack import frames, names
 from podstack.columns import Field
 from podstack.directions import MAXIMIZE, direction_of
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
-from podstack.expression_tree import Compare, Contains, Junction, Node
 from podstack.expressions import ATTRIBUTE, TAGS, Expression, Name, Order, parse, parse_order
+from podstack.expressions.tree import Compare, Contains, Junction, Node
 from podstack.names import short
 from podstack.tables import (
     STAR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from podstack import clock, datasets, names, oplog, points
 from podstack.clock import now
@@ -23,7 +23,20 @@ from podstack.scalars import whole_step
 from podstack.store import Store
 from podstack.stored_run import StoredRun
 
+if TYPE_CHECKING:
+    from podstack.alerts import Wanted
+    from podstack.alerts.notices import Notify
+    from podstack.alerts.watches import Watches
+
 _LISTEN_EVERY = 5.0  # seconds between two looks for what others wrote, such as a Stop
+
+
+class Captor(Protocol):
+    """What records a run's surroundings while it is open, such as what the process prints."""
+
+    def closed(
+        self, journal: Journal, error: str | None = None, *, at_once: bool = False
+    ) -> None: ...
 
 
 class Run(StoredRun):
@@ -39,7 +52,9 @@ class Run(StoredRun):
     def __init__(self, store: Store, run_id: str) -> None:
         super().__init__(store, run_id)
         self._journal: Journal | None = None
+        self._captors: list[Captor] = []
         self._owns = False
+        self._watches: Watches | None = None  # None until there is an alert
         self._stop = False
         self._listen_at = 0.0
 
@@ -62,11 +77,14 @@ class Run(StoredRun):
         if journal is None:
             raise self._closed()
         if step is None:
-            journal.append_at_next_step(metrics)
+            step, line = journal.append_at_next_step(metrics)
         else:
             if type(step) is not int:
                 step = whole_step(step)
-            journal.append_points(points.encode(step, journal.now(), metrics), step)
+            line = points.encode(step, journal.now(), metrics)
+            journal.append_points(line, step)
+        if self._watches is not None:
+            self._watches.look(metrics, step, line)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record parameters: typed, nested ones flattened with `/`, the same name again replaces.
@@ -170,13 +188,53 @@ class Run(StoredRun):
         return self._stop if self._journal is not None else bool(self._fold().get("stop"))
 
     def tick(self) -> None:
-        """From the background: look for what others wrote, such as a Stop."""
+        """From the background: look for what others wrote, such as a Stop or an alert."""
         if clock.monotonic() >= self._listen_at:
             self._listen_at = clock.monotonic() + _LISTEN_EVERY
             try:
-                self._stop = bool(self._fold().get("stop"))
+                fold = self._fold()
             except BackendError:
                 return  # a Stop is heard of once the store can be read again
+            self._stop = bool(fold.get("stop"))
+            journal = self._journal
+            if journal is not None and (self._watches is not None or fold.below("alerts")):
+                self._watched(journal).follow(fold)
+
+    # Alerts --------------------------------------------------------------------------------
+
+    def _watched(self, journal: Journal) -> Watches:
+        """The alerts that this process looks after; the first call begins with it."""
+        if self._watches is None:
+            from podstack.alerts.watches import Watches  # 10 ms that most runs need not pay
+
+            new = Watches(journal, self.id, self.uri)
+            self._watches = vars(self).setdefault("_first_watches", new)  # atomic: one for all
+        return self._watches
+
+    def _resume_alerts(self) -> None:
+        try:
+            fold = self._fold()
+            if fold.below("alerts"):
+                self._watched(self._open()).take_over(fold, lambda: self.metrics)
+        except BackendError:
+            return  # the background hears of them once the store can be read again
+
+    def _known_alerts(self) -> dict[str, Wanted]:
+        journal = self._journal
+        return super()._known_alerts() if journal is None else self._watched(journal).known
+
+    def _watch(self, alert: Wanted, notify: Notify) -> None:
+        journal = self._journal
+        if journal is None:
+            super()._watch(alert, notify)
+            return
+        from podstack.alerts.notices import mailboxes_of
+
+        self._watched(journal).add(alert, [] if self._store.disabled else mailboxes_of(notify))
+
+    def _unwatch(self, id: str) -> None:
+        if self._watches is not None:
+            self._watches.drop(id)
 
     # Ending --------------------------------------------------------------------------------
 
@@ -196,6 +254,8 @@ class Run(StoredRun):
         keeper.forget(self)
         if journal is None:
             return
+        for captor in self._captors:
+            captor.closed(journal, error)
         if self._owns and not journal.is_child:
             journal.set(self._last_facts(journal, status, error))
         lost = journal.close(timeout=timeout)
@@ -212,6 +272,8 @@ class Run(StoredRun):
         journal, self._journal = self._journal, None
         endings.closed(self)
         if journal is not None and not journal.is_child:
+            for captor in self._captors:
+                captor.closed(journal, at_once=True)
             journal.set(self._last_facts(journal, status, None))
             journal.close_at_once()
 

@@ -5,21 +5,24 @@ Arrays are numpy's where numpy is installed, else `array.array`: both index, sli
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from importlib.util import find_spec
 from itertools import accumulate, pairwise
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 from operator import le, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from podstack import frames
 from podstack.names import printable
 
 if TYPE_CHECKING:
     from podstack.points import Batch
 
 _BARS = "▁▂▃▄▅▆▇█"
+_SOME, _MANY = 500, 50_000  # values that pay for using numpy, and for loading it
 
 
 class Point(NamedTuple):
@@ -49,15 +52,19 @@ class Summary(NamedTuple):
 class Columns:
     """Points as three columns of one length."""
 
-    __slots__ = ("steps", "times", "values")
-
     def __init__(self, steps: array[int], values: array[float], times: array[float]) -> None:
         self.steps, self.values, self.times = steps, values, times
 
     def __len__(self) -> int:
         return len(self.steps)
 
+    @cached_property
+    def rises(self) -> bool:
+        """Whether each step is larger than the one before it."""
+        return _rises(self.steps)
+
     def extend(self, other: Columns) -> None:
+        self.__dict__.pop("rises", None)
         self.steps.extend(other.steps)
         self.values.extend(other.values)
         self.times.extend(other.times)
@@ -78,11 +85,27 @@ class Series:
     the value is the last that arrived; `raw` has them all.
     """
 
-    def __init__(self, name: str, columns: Columns) -> None:
+    def __init__(
+        self, name: str, columns: Columns | Callable[[], Columns], summary: Summary | None = None
+    ) -> None:
+        """
+        Args:
+            columns: the points in the order of arrival, or a call that gives them when needed.
+            summary: where it is known without them.
+        """
         self.name = name
-        rises = _rises(columns.steps)
-        self._raw = columns if rises else _in_step_order(columns)
-        self._view = columns if rises else _last_of_each_step(self._raw)
+        self._columns = columns
+        if summary is not None:
+            self.summary = summary
+
+    @cached_property
+    def _raw(self) -> Columns:
+        columns = self._columns() if callable(self._columns) else self._columns
+        return columns if columns.rises else _in_step_order(columns)
+
+    @cached_property
+    def _view(self) -> Columns:
+        return self._raw if self._raw.rises else _last_of_each_step(self._raw)
 
     @cached_property
     def steps(self) -> Any:
@@ -106,15 +129,31 @@ class Series:
 
     @cached_property
     def summary(self) -> Summary:
-        steps, values = self._view.steps, self._view.values
-        low, high = _extremes(values)
-        return Summary(
-            values[-1], steps[-1], values[low], steps[low], values[high], steps[high], len(steps)
-        )
+        return summary_of(self._view.steps, self._view.values)
 
     last = property(lambda self: self.summary.last, doc="The value at the largest step.")
     min = property(lambda self: self.summary.min, doc="The smallest value; NaN never counts.")
     max = property(lambda self: self.summary.max, doc="The largest value; NaN never counts.")
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row per step: step, value, time (UTC).
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frames.points_pandas(self.steps, self.values, self.times)
+
+    def to_polars(self) -> Any:
+        """The same as a polars DataFrame.
+
+        Raises:
+            MissingExtraError: polars is not installed.
+        """
+        return frames.points_polars(self.steps, self.values, self.times)
+
+    def sparkline(self, width: int = 24) -> str:
+        """The curve in one line of text; costs no numpy."""
+        return sparkline(self._view.values, width)
 
     def __len__(self) -> int:
         return len(self._view)
@@ -128,28 +167,112 @@ class Series:
     def __repr__(self) -> str:
         s = self.summary
         return (
-            f"{printable(self.name)} {sparkline(self._view.values)} {s.steps} steps, "
+            f"{printable(self.name)} {self.sparkline()} {s.steps} steps, "
             f"last {s.last:.4g} at {s.last_step}, "
             f"min {s.min:.4g} at {s.min_step}, max {s.max:.4g} at {s.max_step}"
         )
 
 
-def assemble(name: str, logs: Iterable[tuple[str, Sequence[Batch]]]) -> Series:
-    """The series of `name` from the logs of all writers, given as (writer, batches in order).
+class Stretch(Protocol):
+    """Consecutive lines of one writer whose points are fetched when they are asked for."""
+
+    @property
+    def names(self) -> Collection[str]: ...
+
+    def columns(self, name: str) -> Columns:
+        """The points of one of its names, in the order of arrival."""
+        ...
+
+    def span(self, name: str) -> Span | None:
+        """What is known of them without fetching."""
+        ...
+
+    def last_step(self, name: str) -> int: ...
+
+    @property
+    def last_time(self) -> float: ...
+
+
+Log = tuple[str, "Sequence[Batch | Stretch]"]  # a writer, and what it logged, in order
+
+
+class Span(NamedTuple):
+    """A part of a metric in short: the first step of its view, and the summary of that."""
+
+    first_step: int
+    summary: Summary
+
+
+def assemble(name: str, logs: Sequence[Log]) -> Series:
+    """The series of `name` from the logs of all writers.
 
     Within one writer order is the order of its lines, whatever its clock did: a time that steps
     back counts as the largest before it. Between writers the time decides, then the writer's id.
     """
-    parts = [(writer, _columns_of(name, batches)) for writer, batches in logs]
-    return Series(name, _in_arrival_order([part for part in parts if len(part[1])]))
+    return Series(name, lambda: gathered(name, logs), known_summary(name, logs))
 
 
-def _columns_of(name: str, batches: Iterable[Batch]) -> Columns:
-    columns = Columns(array("q"), array("d"), array("d"))
-    for batch in batches:
-        if name in batch.values:
-            columns.extend(Columns(batch.steps, batch.values[name], batch.times))
-    return columns
+def gathered(name: str, logs: Sequence[Log]) -> Columns:
+    """All points of `name` in the order of arrival."""
+    parts = [(writer, _columns_of(name, pieces)) for writer, pieces in logs]
+    return _in_arrival_order([part for part in parts if len(part[1])])
+
+
+def _columns_of(name: str, pieces: Iterable[Batch | Stretch]) -> Columns:
+    """All points of `name` in these, in their order; not to be changed, for it may be theirs."""
+    parts = []
+    for piece in pieces:
+        if not isinstance(piece, tuple):
+            if name in piece.names:
+                parts.append(piece.columns(name))
+        elif name in piece.values:
+            parts.append(Columns(piece.steps, piece.values[name], piece.times))
+    if len(parts) == 1:
+        return parts[0]
+    joined = Columns(array("q"), array("d"), array("d"))
+    for part in parts:
+        joined.extend(part)
+    return joined
+
+
+def known_summary(name: str, logs: Sequence[Log]) -> Summary | None:
+    """The summary without fetching, where the steps of no two parts overlap; else None."""
+    stretches = [
+        piece
+        for _, pieces in logs
+        for piece in pieces
+        if not isinstance(piece, tuple) and name in piece.names
+    ]
+    known = [stretch.span(name) for stretch in stretches]
+    spans = [span for span in known if span is not None]
+    if not stretches or len(spans) < len(known):
+        return None
+    tails = [(writer, [p for p in pieces if isinstance(p, tuple)]) for writer, pieces in logs]
+    tail = assemble(name, tails)
+    if len(tail):
+        spans.append(Span(tail._view.steps[0], tail.summary))
+    spans.sort()
+    apart = all(a.summary.last_step < b.first_step for a, b in pairwise(spans))
+    return joined([span.summary for span in spans]) if apart else None
+
+
+def summary_of(steps: array[int], values: array[float]) -> Summary:
+    """The summary of a view: of steps that rise, and the value of each."""
+    if not steps:  # all that was logged is damaged
+        return Summary(nan, 0, nan, 0, nan, 0, 0)
+    low, high = _extremes(values)
+    return Summary(
+        values[-1], steps[-1], values[low], steps[low], values[high], steps[high], len(steps)
+    )
+
+
+def joined(parts: Sequence[Summary]) -> Summary:
+    """The summary of parts that follow one another in step order."""
+    last = parts[-1]
+    numbers = [part for part in parts if not isnan(part.min)] or [last]
+    low, high = min(numbers, key=lambda s: s.min), max(numbers, key=lambda s: s.max)
+    steps = sum(part.steps for part in parts)
+    return Summary(last.last, last.last_step, low.min, low.min_step, high.max, high.max_step, steps)
 
 
 def _in_arrival_order(parts: list[tuple[str, Columns]]) -> Columns:
@@ -169,8 +292,14 @@ def _in_arrival_order(parts: list[tuple[str, Columns]]) -> Columns:
 
 def _extremes(values: array[float]) -> tuple[int, int]:
     """Where the smallest and the largest number stand, the first of equal ones; NaN is none."""
-    if not isnan(sum(values)):  # so none is NaN: twice as fast as to look at each
-        return values.index(min(values)), values.index(max(values))
+    numpy = _numpy_for(len(values))
+    if numpy is not None:
+        many = numpy.frombuffer(values, "float64")
+        if not numpy.isnan(many).any():
+            return int(many.argmin()), int(many.argmax())
+    elif not isnan(sum(values)):  # so none is NaN: twice as fast as to look at each
+        listed = values.tolist()  # an array would make each number anew, five times
+        return listed.index(min(listed)), listed.index(max(listed))
     numbers = [i for i, value in enumerate(values) if not isnan(value)] or [len(values) - 1]
     return min(numbers, key=values.__getitem__), max(numbers, key=values.__getitem__)
 
@@ -181,7 +310,25 @@ def _in_step_order(columns: Columns) -> Columns:
 
 
 def _rises(steps: array[int]) -> bool:
-    return all(map(lt, steps, steps[1:]))
+    numpy = _numpy_for(len(steps))
+    if numpy is None:
+        return all(map(lt, steps, steps[1:]))
+    many = numpy.frombuffer(steps, "int64")
+    return bool((many[1:] > many[:-1]).all())
+
+
+def _numpy_for(count: int) -> Any:
+    """numpy, where it is loaded already, or there is so much to do that loading it pays."""
+    if count < _SOME or (count < _MANY and "numpy" not in sys.modules) or not _has_numpy():
+        return None
+    import numpy
+
+    return numpy
+
+
+@cache
+def _has_numpy() -> bool:
+    return find_spec("numpy") is not None
 
 
 def _last_of_each_step(columns: Columns) -> Columns:
@@ -191,7 +338,7 @@ def _last_of_each_step(columns: Columns) -> Columns:
 
 def _public(dtype: str, column: array[Any]) -> Any:
     """A copy for the user: a numpy array where numpy is installed."""
-    if find_spec("numpy") is None:
+    if not _has_numpy():
         return column[:]
     import numpy
 

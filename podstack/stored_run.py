@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from podstack import clock, names
+from podstack import clock, names, points
 from podstack.artifacts import Artifacts, versions_of
 from podstack.clock import now
 from podstack.endings import DEADLINE
+from podstack.errors import UsageError
 from podstack.keeper import keeper
 from podstack.liveness import Status
 from podstack.metrics import Metrics, RunSummary
 from podstack.names import COMPLETED, RUNNING
 from podstack.oplog import Change, Fold
-from podstack.reader import OpLogs, PointLogs
+from podstack.point_logs import PointLogs
+from podstack.points import Batch
+from podstack.reader import OpLogs
+from podstack.series import Log, Stretch
 from podstack.store import Store
+
+if TYPE_CHECKING:
+    from podstack.alerts import Alert, Alerts, Firings, Wanted
+    from podstack.alerts.notices import Notify
+    from podstack.environment import Environment
+    from podstack.reproduce import Recipe
 
 
 class StoredRun:
@@ -110,10 +120,25 @@ class StoredRun:
         }
 
     @property
+    def environment(self) -> Environment:
+        """What was recorded of its surroundings: command, code, packages, machine."""
+        from podstack import environment
+
+        return environment.read(self._store, self.id, self._fold().below("environment"))
+
+    def reproduce(self) -> Recipe:
+        """The commands that bring its code, packages and call back; a text, nothing is run.
+
+        What they cannot bring back exactly is said at its top, and in `.warnings`.
+        """
+        from podstack import reproduce
+
+        return reproduce.recipe(self)
+
+    @property
     def metrics(self) -> Metrics:
         """All metrics as of now: `run.metrics["loss"].steps`, `.values`, `.times`."""
-        self._point_logs.refresh(self._fold().below("seals"))
-        return Metrics(self._point_logs.batches())
+        return Metrics(self._logs(), self._logs)
 
     @property
     def summary(self) -> RunSummary:
@@ -132,6 +157,58 @@ class StoredRun:
         logged = sorted((v for v in found.values() if v), key=lambda versions: versions[-1].time)
         return Artifacts({versions[-1].path: versions for versions in logged})
 
+    def console(self, tail: int | None = None) -> str:
+        """What was printed while the run was recorded, as plain lines; bars in their last state.
+
+        Stdout and stderr in the order in which their lines ended. Where several processes
+        recorded the run, one after the other. A line that is not ended yet follows within 30 s.
+
+        Args:
+            tail: only so many lines from the end, and read only those.
+
+        Raises:
+            WrongTypeError, UsageError: `tail` is no number of lines.
+        """
+        from podstack.output import console_text  # where a run is only written, nobody reads it
+
+        return console_text(self._store.backend, self._store.keys.console(self.id), tail)
+
+    @property
+    def alerts(self) -> Alerts:
+        """The alerts, each with its firings: `run.alerts[0].fired[-1].step`."""
+        from podstack import alerts
+
+        return alerts.of(self._fold())
+
+    @property
+    def fired_alerts(self) -> Firings:
+        """Every firing of every alert, oldest first."""
+        from podstack import alerts
+
+        return alerts.firings(self.alerts)
+
+    def test_alert(
+        self,
+        *said: str | float,
+        condition: str | None = None,
+        threshold: float | None = None,
+        metric_key: str | None = None,
+        cooldown: float = 60.0,
+    ) -> Firings:
+        """Where an alert would have fired over what was logged so far; nothing is stored or sent.
+
+        Args: as in `create_alert`.
+
+        Raises:
+            ExpressionError, UsageError, WrongTypeError: what cannot be.
+            NotFoundError: one of its metrics was never logged.
+        """
+        from podstack import alerts
+        from podstack.alerts import watches
+
+        alert = alerts.wanted(said, condition, None, threshold, metric_key, cooldown)
+        return watches.dry_run(alert, self.metrics)
+
     def history(self, path: str) -> list[Change]:
         """Every value a fact ever had, oldest first: `history("params/lr")`, `history("notes")`."""
         self._fold()
@@ -143,6 +220,60 @@ class StoredRun:
         return self._store.url
 
     # Editing -------------------------------------------------------------------------------
+
+    def create_alert(
+        self,
+        *said: str | float,
+        condition: str | None = None,
+        message: str | None = None,
+        threshold: float | None = None,
+        metric_key: str | None = None,
+        cooldown: float = 60.0,
+        notify: Notify = None,
+    ) -> Alert:
+        """Watch for a condition: `create_alert("val_loss > 2.0", "diverged?")`.
+
+        It fires, within the log call, when the condition turns from false to true, and again
+        only after it was false. A firing is kept in the run, told to the log `podstack`, and sent
+        in the background to `notify` and PODSTACK_NOTIFY; no receiver delays training. The same
+        condition again is the same alert, so a script may be resumed. Where another process
+        records the run, that one hears of the alert within 5 s.
+
+        Args:
+            said: condition and message; or metric, comparator and threshold.
+            condition: on what one call of `log_metrics` logs: `val_loss > 2.0`, `loss is nan`,
+                `val_loss > 2.0 and lr < 0.1`, `no improvement in val_acc for 5`. With a
+                threshold: gt, lt, gte, lte or eq.
+            message: text that is sent along.
+            cooldown: seconds after a firing in which it does not fire again.
+            notify: a function, called with a `Notice`; or apprise addresses such as `slack://…`,
+                which are never stored.
+
+        Raises:
+            ExpressionError, UsageError, WrongTypeError: what cannot be; nothing was stored.
+            MissingExtraError: `notify` is an address, and apprise is not installed.
+        """
+        from podstack import alerts  # here and below: 10 ms that most runs need not pay
+
+        known = self._known_alerts()
+        asked = alerts.wanted(said, condition, message, threshold, metric_key, cooldown)
+        alert = alerts.among(known, asked)
+        self._watch(alert, notify)
+        if known.get(alert.id) != alert:
+            self._edit({f"alerts/{alert.id}": alert.fact})
+        return alerts.shown(alert, ())
+
+    def delete_alert(self, id_or_condition: str) -> None:
+        """Watch for a condition no longer; its firings are kept, but not shown.
+
+        Raises:
+            NotFoundError: there is no such alert; the nearest are named.
+        """
+        from podstack import alerts
+
+        id = alerts.find(self._known_alerts(), id_or_condition).id
+        self._unwatch(id)
+        self._edit({f"alerts/{id}": None})
 
     def set_notes(self, markdown: str) -> None:
         """Replace the run's notes. Earlier versions stay in `history("notes")`."""
@@ -177,14 +308,35 @@ class StoredRun:
         keeper.wait(DEADLINE)
         backend, keys = self._store.backend, self._store.keys
         backend.put(keys.tomb(self.id), b"{}")
-        for prefix in (keys.run(self.id), keys.live_of(self.id)):
-            for info in list(backend.list(prefix)):
-                backend.delete(info.key)
+        hints = [info for _, info in self._store.reader.hints(self.id)]
+        for info in [*backend.list(keys.run(self.id)), *hints]:
+            backend.delete(info.key)
 
     # Inside --------------------------------------------------------------------------------
 
+    def _logs(self) -> list[Log]:
+        fold = self._fold()
+        self._point_logs.refresh(fold.below("seals"), fold.below("writers"))
+        return self._point_logs.logs()
+
     def _fold(self) -> Fold:
         return self._meta.fold()
+
+    def _known_alerts(self) -> dict[str, Wanted]:
+        from podstack import alerts
+
+        return alerts.stored(self._fold())
+
+    def _watch(self, alert: Wanted, notify: Notify) -> None:
+        """Nobody logs here: the process that records the run hears of it."""
+        if notify is not None:
+            raise UsageError(
+                "notify works in the process that records the run, and this one does not: an "
+                "address is never stored. Leave it out, or set PODSTACK_NOTIFY there."
+            )
+
+    def _unwatch(self, id: str) -> None:
+        """Nobody watches here."""
 
     def _status(self) -> Status:
         if self._store.disabled:
@@ -223,8 +375,15 @@ def position(run: StoredRun) -> Position:
     steps = [step for facts in closed.values() if isinstance(step := facts.get("next_step"), int)]
     times = [float(t) for facts in closed.values() if isinstance(t := facts.get("t"), (int, float))]
     if set(run._store.backend.list_dirs(run._store.keys.metrics(run.id))) - set(closed):
-        run._point_logs.refresh(fold.below("seals"))
-        for _, batches in run._point_logs.batches():
-            steps += [max(batch.steps) + 1 for batch in batches]
-            times += [max(batch.times) for batch in batches]
+        for _, pieces in run._logs():
+            for piece in pieces:
+                steps += [step + 1 for step in _last_steps(piece)]
+                times.append(max(piece.times) if isinstance(piece, Batch) else piece.last_time)
     return Position(max(steps, default=0), max(times, default=0.0))
+
+
+def _last_steps(piece: Batch | Stretch) -> list[int]:
+    """The largest steps that the run itself logged in it."""
+    if isinstance(piece, Batch):
+        return [] if points.is_system(piece.values) else [max(piece.steps)]
+    return [piece.last_step(name) for name in piece.names if not points.is_system([name])]

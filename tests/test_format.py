@@ -7,7 +7,7 @@ import json
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 import podstack
 from podstack import MLOpsClient, Run, keys, oplog
+from podstack.compact import compact
 
 FORMAT = (Path(podstack.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 RUN = "20261123-221530-k3x9q2ma"  # the id that FORMAT.md's SQL names
@@ -28,6 +29,9 @@ Place = tuple[str, int]
 def blocks(language: str) -> list[str]:
     found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", FORMAT, re.DOTALL | re.MULTILINE)
     return found
+
+
+SURROUNDINGS = ("code", "packages", "host")
 
 
 def settled(run: Run) -> None:
@@ -70,6 +74,34 @@ def record_runs(client: MLOpsClient) -> list[Run]:
     return [client.get_run(run.id) for run in (first, other, plain)]
 
 
+def in_segments(client: MLOpsClient) -> None:
+    """As it was recorded."""
+
+
+def compacted(client: MLOpsClient) -> None:
+    assert compact(client._store).points > 0
+
+
+def in_both_forms(client: MLOpsClient) -> None:
+    """What killed compactions left is still there, and the run went on in segments."""
+    folder = Path(client.uri) / "projects/default/runs" / RUN / "metrics"
+    left = {path: path.read_bytes() for path in folder.glob("*/*.jsonl")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("podstack.compact.targets", lambda count, ended: [(0, 1)])
+        compacted(client)
+    left |= {path: path.read_bytes() for path in folder.glob("*/*.parquet")}
+    compacted(client)
+    assert len(list(folder.glob("*/*"))) == 2  # one range for each writer
+    for path, data in left.items():
+        path.write_bytes(data)
+    with client.start_run(run_id=RUN) as run:
+        run.log_metrics({"loss": 0.125, "new": 3}, step=7)
+    settled(run)
+
+
+FORMS = pytest.mark.parametrize("form", [in_segments, compacted, in_both_forms])
+
+
 @pytest.fixture
 def sql() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect()
@@ -94,10 +126,16 @@ def seen(run: Run) -> list[tuple[str, int, str]]:
     )
 
 
+@FORMS
 def test_the_view_in_sql_is_the_view_of_the_sdk(
-    client: MLOpsClient, sql: duckdb.DuckDBPyConnection
+    form: Callable[[MLOpsClient], None],
+    client: MLOpsClient,
+    sql: duckdb.DuckDBPyConnection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("podstack.journal.SEGMENT", 300)
     run, other, _ = record_runs(client)
+    form(client)
 
     for one in (run, other):
         define(sql, one.id)
@@ -106,10 +144,16 @@ def test_the_view_in_sql_is_the_view_of_the_sdk(
         assert sorted((key, step, bits(value)) for key, step, value in rows) == seen(one)
 
 
+@FORMS
 def test_times_and_superseded_points_in_sql_are_those_of_the_sdk(
-    client: MLOpsClient, sql: duckdb.DuckDBPyConnection
+    form: Callable[[MLOpsClient], None],
+    client: MLOpsClient,
+    sql: duckdb.DuckDBPyConnection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("podstack.journal.SEGMENT", 300)
     run = record_runs(client)[0]
+    form(client)
     define(sql)
     rows = sql.execute(
         "SELECT step, value, time FROM points WHERE key = 'loss' ORDER BY step, clock, writer, line"
@@ -175,7 +219,7 @@ def test_sql_keeps_the_order_of_lines_across_large_segments(
 
 PLACEHOLDERS = {
     **dict.fromkeys(("project", "experiment", "run", "writer"), r"[a-z0-9][a-z0-9._-]{0,63}"),
-    "seq": "[0-9]{6,}",
+    **dict.fromkeys(("seq", "a", "b"), "[0-9]{6,}"),
     "hash12": "[0-9a-f]{12}",
     "n": "[0-9]+",
     "path": ".+",
@@ -200,6 +244,7 @@ def whole_session(client: MLOpsClient, folder: Path) -> None:
     with client.start_run(
         experiment_id=experiment.id, name="a name", tags=["base"], params={"lr": 0.1, "no": None}
     ) as run:
+        run.create_alert("loss > 0.4", "high")
         run.log_metrics({"loss": 0.5, "nested": {"acc": 1}})
         run.log_artifact(model)
         run.log_artifact(model, "deep/er")
@@ -211,13 +256,15 @@ def whole_session(client: MLOpsClient, folder: Path) -> None:
     run.request_stop()
     run.delete()
     run.restore()
-    with client.start_run(run_id=run.id):
-        pass
+    with client.start_run(run_id=run.id, capture=("console", *SURROUNDINGS)):
+        print("text")
     with pytest.raises(ZeroDivisionError), client.start_run(parent_run_id=run.id) as failing:
         _ = 1 / 0
     failing.flush()
     gone = client.start_run()
     gone.purge()
+    run.flush()
+    compact(client._store, [run.id])
     experiment.update(name="new", tags=["b"])
     experiment.archive()
     experiment.delete()
@@ -240,6 +287,7 @@ def test_every_object_of_a_session_is_in_the_layout(
 ) -> None:
     whole_session(client, tmp_path)
     open_run = client.start_run()
+    open_run.log_metrics({"loss": 1})
     wait_for_hint(store)
     found = keys_of(store)
     settled(open_run)
@@ -275,8 +323,22 @@ def test_a_hint_has_the_fields_of_the_document(client: MLOpsClient, store: Path)
     (documented,) = [json.loads(b) for b in blocks("json") if '"interval"' in b]
     settled(run)
 
+    (last,) = store.glob("projects/*/live/*")
+
     assert hint.keys() == documented.keys()
-    assert list(store.glob("projects/*/live/*")) == []
+    assert orjson.loads(last.read_bytes()).keys() == documented.keys() | {"ended"}
+
+
+def test_an_edit_leaves_a_hint_as_the_document_says(client: MLOpsClient, store: Path) -> None:
+    run = client.start_run()
+    settled(run)
+    hints = set(store.glob("projects/*/live/*"))
+    client.get_run(run.id).add_tags("late")
+    (added,) = set(store.glob("projects/*/live/*")) - hints
+
+    assert added.name.startswith(f"{run.id}.")
+    assert re.fullmatch(r'\{"t":[0-9.]+,"ended":true\}', added.read_text())
+    assert '{"t":1763935600.5,"ended":true}' in FORMAT
 
 
 def table(heading: str) -> set[str]:
@@ -301,6 +363,21 @@ def test_the_table_of_paths_is_what_the_sdk_writes(
     assert documented - rows - {"summary/dropped"} == set()  # that one needs a disk that refuses
 
 
+def test_the_table_of_the_environment_is_what_the_sdk_writes(
+    client: MLOpsClient, store: Path
+) -> None:
+    with client.start_run(run_id="r", capture=SURROUNDINGS) as run:
+        pass
+    settled(run)
+    facts = [path for op in ops_of(store, "runs/r/meta/*.jsonl") for path in op["set"]]
+    below = {p.removeprefix("environment/") for p in facts if p.startswith("environment/")}
+    (details,) = store.glob("projects/*/runs/r/environment/*.json")
+    section = FORMAT.partition("\n## Environment\n")[2].partition("\n## ")[0]
+
+    assert below == table("path below environment")
+    assert all(f"`{field}`" in section for field in orjson.loads(details.read_bytes()))
+
+
 def test_the_fields_of_a_fact_are_those_of_the_table(
     client: MLOpsClient, store: Path, tmp_path: Path
 ) -> None:
@@ -308,8 +385,11 @@ def test_the_fields_of_a_fact_are_those_of_the_table(
     for op in ops_of(store, "runs/*/meta/*.jsonl"):
         for path, value in op["set"].items():
             field = path.partition("/")[0]
-            if isinstance(value, dict) and field != "params":
-                row = next(line for line in FORMAT.splitlines() if line.startswith(f"| `{field}/*"))
+            if isinstance(value, dict) and field != "params" and path != "environment/job":
+                shown = (
+                    path.removeprefix("environment/") if field == "environment" else f"{field}/*"
+                )
+                row = next(line for line in FORMAT.splitlines() if line.startswith(f"| `{shown}`"))
 
                 assert set(value) <= set(re.findall(r"\w+", row)), path
 

@@ -739,7 +739,7 @@ def test_without_a_cache_folder_memory_serves(
 def test_a_writer_that_does_not_end_keeps_nobody_waiting(
     client: MLOpsClient, store: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("podstack.index_file._PATIENCE", 0.01)
+    monkeypatch.setattr("podstack.index.file._PATIENCE", 0.01)
     make_run(client, "a")
     index.refresh()
     (file,) = files()
@@ -813,7 +813,8 @@ def test_a_reader_killed_while_it_builds_harms_nobody(
     for looks in (1, 6, 11):
         ended = stage.play(
             f"""
-            from podstack import index, index_runs
+            from podstack import index
+            from podstack.index import runs as index_runs
             index._LOOKS, index._HOLD = 2, 0.0
             look, count = index_runs.RunReader.look, []
             def fatal(self, *args):

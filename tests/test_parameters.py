@@ -19,6 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from podstack.errors import UsageError, WrongTypeError
 from podstack.parameters import MASK, MAX_DEPTH, MAX_VALUE, flat_parameters, is_secret
@@ -78,6 +79,26 @@ def test_nested_parameters_flatten_with_a_slash() -> None:
 )
 def test_mappings_and_namespaces_are_the_same_parameters(values: object) -> None:
     assert flat_parameters(values) == {"lr": 0.1, "opt/name": "sgd"}
+
+
+def test_a_configuration_of_omegaconf_is_recorded_with_what_it_refers_to() -> None:
+    config = OmegaConf.create(
+        {"a": 2, "b": "${a}", "missing": "???", "list": ["${b}", {"x": None}], "empty": {}}
+    )
+
+    assert flat_parameters(config) == {
+        "a": 2, "b": 2, "missing": "???", "list": [2, {"x": None}], "empty": {},
+    }  # fmt: skip
+    assert flat_parameters({"cfg": config, "some": [config.list]}) == {
+        "cfg/a": 2, "cfg/b": 2, "cfg/missing": "???", "cfg/list": [2, {"x": None}],
+        "cfg/empty": {}, "some": [[2, {"x": None}]],
+    }  # fmt: skip
+
+
+def test_a_configuration_that_refers_to_what_is_missing_stays_as_it_is_written() -> None:
+    config = OmegaConf.create({"missing": "???", "same": "${missing}", "lr": 0.1})
+
+    assert flat_parameters(config) == {"missing": "???", "same": "${missing}", "lr": 0.1}
 
 
 def test_a_dataclass_flattens_by_its_fields() -> None:

@@ -14,7 +14,8 @@ import pytest
 from podstack import oplog, points
 from podstack.backend import Backend, BlobInfo, open_backend
 from podstack.keys import Project
-from podstack.reader import OpLogs, PointLogs, StoreReader
+from podstack.point_logs import PointLogs
+from podstack.reader import OpLogs, StoreReader
 from podstack.series import assemble
 
 KEYS = Project("default")

@@ -177,7 +177,7 @@ def _folder_of(store: Store) -> Path | None:
 
 
 def _index(session: Session, store: Store) -> Iterator[Sign]:
-    from podstack import index_file  # sqlite3: 10 ms
+    from podstack.index import file as index_file  # sqlite3: 10 ms
 
     path = index_file.existing(store.url)
     if path is None:

@@ -60,8 +60,8 @@ def _asked(ctx: typer.Context, question: str, start: str) -> list[Any]:
 def _rows(ctx: typer.Context, question: str, start: str) -> list[Any]:
     import sqlite3
 
-    from podstack import index_file
     from podstack.cli.session import Session
+    from podstack.index import file as index_file
 
     store = Session(_options(ctx)).unchecked_client._store
     path = index_file.existing(store.url)

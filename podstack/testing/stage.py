@@ -102,6 +102,10 @@ class Child:
         """Send a signal, if it has not ended."""
         self._process.send_signal(number)
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def end(self) -> None:
         """Kill it, unless it has ended."""
         self._process.kill()

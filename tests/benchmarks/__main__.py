@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks._fresh import environment
 from tests.benchmarks._tables import text_of
 
-_ORDER = ("log", "read", "lifecycle", "memory", "artifacts")
+_ORDER = ("log", "read", "lifecycle", "index", "memory", "artifacts")
 
 
 def subjects() -> list[str]:

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_SUBJECTS = ("log", "read", "lifecycle", "memory", "artifacts")
+_SUBJECTS = (
+    "log",
+    "read",
+    "lifecycle",
+    "index",
+    "memory",
+    "artifacts",
+    "compact",
+    "capture",
+    "alerts",
+    "output",
+    "cli",
+)
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -370,3 +370,60 @@ def test_a_store_without_rights_is_an_error_that_says_what_to_do(tmp_path: Path)
 
     with pytest.raises(OSError, match="its rights"):
         MLOpsClient(tmp_path / "store").start_run()
+
+
+PRINTED = """
+import logging
+run = client.start_run(run_id="r", capture=("console",))
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+print("before")
+fill()
+def work(name):
+    for n in range(200):
+        sys.stdout.write(f"print {name} {n}\\n")
+        logging.info(f"log {name} {n}")
+        log(run, n, name)
+threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+free()
+flushed = run.flush(30)
+print("after", flushed)
+run.finish()
+"""
+
+
+def test_what_is_printed_while_the_disk_is_full_is_shown_and_kept_once_it_is_not(
+    small_disk: Stage,
+) -> None:
+    """Threads that print, log and record at once show too that no two locks wait for each other."""
+    ended = small_disk.play(_with_filler(small_disk, PRINTED))
+    kept = small_disk.run().console().splitlines()
+    wanted = [f"{how} t{t} {n}" for how in ("print", "log") for t in range(4) for n in range(200)]
+
+    assert ended.code == 0, ended.err
+    assert ended.out.count("print") == ended.err.count("log t") == 800
+    assert (kept[0], kept[-1]) == ("before", "after True")
+    assert sorted(line for line in kept if line in set(wanted)) == sorted(wanted)
+    assert small_disk.verdict().clean
+
+
+def test_a_disk_that_stays_full_costs_the_program_no_line(small_disk: Stage) -> None:
+    ended = small_disk.play(
+        _with_filler(
+            small_disk,
+            """
+run = client.start_run(run_id="r", capture=("console",))
+fill()
+for n in range(30_000):
+    print(f"{n:99d}")
+run.finish(timeout=0.1)
+""",
+        )
+    )
+
+    assert ended.code == 0, ended.err
+    assert ended.out.count("\n") == 30_000
+    assert "Traceback" not in ended.err

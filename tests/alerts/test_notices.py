@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from podstack import MissingExtraError, UsageError, WrongTypeError, config, notices
-from podstack.receivers import Notice
+from podstack import MissingExtraError, UsageError, WrongTypeError, config
+from podstack.alerts import notices
+from podstack.alerts.receivers import Notice
 from podstack.testing.stage import Stage
 
 WAIT = 30.0  # seconds that nothing here needs
@@ -340,7 +341,7 @@ def test_the_end_of_the_script_waits_for_a_receiver_that_answers(stage: Stage) -
 def test_the_end_of_the_script_does_not_wait_for_ever_and_says_what_is_left(stage: Stage) -> None:
     ended = stage.play(
         """
-        from podstack import notices
+        from podstack.alerts import notices
         notices.AT_EXIT = 0.5
         with client.start_run(run_id="r") as run:
             run.create_alert("loss > 1", notify=lambda notice: threading.Event().wait())
@@ -373,7 +374,7 @@ def test_at_the_end_an_address_is_reached_too(stage: Stage, receiver: Receiver) 
 def test_a_forked_child_does_not_deliver_what_waits_for_its_parent(stage: Stage) -> None:
     ended = stage.play(
         """
-        from podstack import notices
+        from podstack.alerts import notices
         held = threading.Event()
         def slowly(notice):
             held.wait(30)

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 
 import orjson
 
-from podstack import index_answers, index_rows
 from podstack.backend import LocalFolder
 from podstack.clock import monotonic, now
 from podstack.console import Progress
 from podstack.errors import BlobMissing
 from podstack.expressions import Expression, Order
 from podstack.forks import renew_in_child
-from podstack.index_answers import ExperimentRow, Names, RunRow
-from podstack.index_changes import ChangeFinder, Changes, Watched
-from podstack.index_experiments import ExperimentReader
-from podstack.index_file import Busy, IndexFile, is_damage, open_index
-from podstack.index_runs import RunReader, Sighting
+from podstack.index import answers, rows
+from podstack.index.answers import ExperimentRow, Names, RunRow
+from podstack.index.changes import ChangeFinder, Changes, Watched
+from podstack.index.experiments import ExperimentReader
+from podstack.index.file import Busy, IndexFile, is_damage, open_index
+from podstack.index.runs import RunReader, Sighting
 from podstack.keys import STORE
 from podstack.store import Store
 
@@ -164,7 +164,7 @@ class Index:
     def _look(self, file: IndexFile, finder: ChangeFinder, changes: Changes) -> None:
         if changes.listed:
             finder.sweep()
-        chunks = list(index_rows.chunks(list(changes.look), _LOOKS))
+        chunks = list(rows.chunks(list(changes.look), _LOOKS))
         progress = Progress("index", len(changes.look), unit="runs")
         pause = threading.Event()
         try:
@@ -190,8 +190,8 @@ class Index:
         changes: Changes,
         runs: Sequence[str],
     ) -> None:
-        known = index_rows.sightings(connection, self._project, runs)
-        batch = index_rows.Batch(connection, self._project)
+        known = rows.sightings(connection, self._project, runs)
+        batch = rows.Batch(connection, self._project)
         stamps = finder.stamps(runs)
 
         def look(run: str) -> Sighting:
@@ -218,7 +218,7 @@ class Index:
         dead, new = finder.hint_changes(changes)
         if changes.gone or dead or new or changes.listed:
             with file.writing() as connection:
-                index_rows.remove_runs(connection, self._project, changes.gone)
+                rows.remove_runs(connection, self._project, changes.gone)
                 connection.executemany("DELETE FROM hints WHERE key = ?", [(key,) for key in dead])
                 connection.executemany("INSERT OR REPLACE INTO hints VALUES (?, ?)", new)
                 if changes.listed:
@@ -257,7 +257,7 @@ class Index:
 
         def ask(connection: sqlite3.Connection) -> list[RunRow]:
             numbers = [number for (number,) in connection.execute(sql, args)]
-            return index_answers.rows(connection, numbers)
+            return answers.rows(connection, numbers)
 
         return self._ask(ask)
 
@@ -275,15 +275,13 @@ class Index:
 
         def ask(connection: sqlite3.Connection) -> list[RunRow]:
             numbers: dict[str, int] = {}
-            for chunk in index_rows.chunks(wanted):
+            for chunk in rows.chunks(wanted):
                 numbers |= connection.execute(
                     "SELECT id, number FROM runs WHERE project = ? AND id IN "
                     f"({', '.join('?' * len(chunk))})",
                     (self._project, *chunk),
                 ).fetchall()
-            return index_answers.rows(
-                connection, [numbers[run] for run in wanted if run in numbers]
-            )
+            return answers.rows(connection, [numbers[run] for run in wanted if run in numbers])
 
         return self._ask(ask)
 
@@ -306,7 +304,7 @@ class Index:
 
     def experiments(self) -> list[ExperimentRow]:
         """All experiments, deleted ones too, oldest first."""
-        return self._ask(lambda connection: index_answers.experiments(connection, self._project))
+        return self._ask(lambda connection: answers.experiments(connection, self._project))
 
     def names(self) -> Names:
         """What the runs that are not deleted have, most frequent first."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from podstack.index_runs import Facts, Part, Reading, Sighting
+from podstack.index.runs import Facts, Part, Reading, Sighting
 from podstack.keys import Range, Segment
 from podstack.series import Summary
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from podstack import index_rows
 from podstack.clock import now
+from podstack.index import rows as tables
 from podstack.series import Summary
 
 
@@ -70,7 +70,7 @@ WHERE runs.number IN """
 
 def rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[RunRow]:
     found: dict[int, RunRow] = {}
-    for chunk in index_rows.chunks(numbers):
+    for chunk in tables.chunks(numbers):
         marks = ", ".join("?" * len(chunk))
         for number, *row in connection.execute(f"{_ROW}({marks})", chunk):
             found[number] = _row(*row)
@@ -82,7 +82,7 @@ def _row(
     user: str, created: float, ended: float | None, parent: str | None, notes: str,
     error: str | None, deleted: int, data: bytes,
 ) -> RunRow:  # fmt: skip
-    params, tags, metrics = index_rows.data_of(data)
+    params, tags, metrics = tables.data_of(data)
     duration = max(0.0, (now() if ended is None else ended) - created)
     return RunRow(
         id, name, status, lost_since, experiment_id, experiment, user, created, ended, duration,

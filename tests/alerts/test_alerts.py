@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from podstack import MLOpsClient, NotFoundError, Run, RunClosedError, UsageError, notices
-from podstack.alerts import Alert
+from podstack import MLOpsClient, NotFoundError, Run, RunClosedError, UsageError
+from podstack.alerts import Alert, notices
+from podstack.alerts.receivers import Notice
 from podstack.expressions import ExpressionError
-from podstack.receivers import Notice
 from podstack.testing.stage import Stage
 
 WAIT = 30.0

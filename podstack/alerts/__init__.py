@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from podstack import clock, names
 from podstack.clock import readable
-from podstack.conditions import Condition, NoImprovement, condition_of, parse_condition
 from podstack.errors import NotFoundError, PodstackError, UsageError, WrongTypeError
+from podstack.expressions.conditions import Condition, NoImprovement, condition_of, parse_condition
 from podstack.names import printable, short
 from podstack.oplog import Fold
 

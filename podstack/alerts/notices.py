@@ -15,12 +15,12 @@ from queue import Empty, SimpleQueue
 from weakref import WeakValueDictionary
 
 from podstack import config
+from podstack.alerts.receivers import Address, Function, Notice, NotTaken, Receiver, TheLog
 from podstack.clock import monotonic
 from podstack.console import Warner, tell_of_failure, warn
 from podstack.errors import PodstackError, UsageError, WrongTypeError
 from podstack.forks import renew_in_child
 from podstack.names import printable
-from podstack.receivers import Address, Function, Notice, NotTaken, Receiver, TheLog
 
 WAITING = 1000  # notices that wait for one receiver; the next ones are dropped and counted
 AT_EXIT = 5.0  # seconds that the end of the interpreter waits for receivers

@@ -14,17 +14,17 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
-from podstack import alerts, names, notices, points
-from podstack.alerts import MAX_ALERTS, Firing, Firings, Wanted
-from podstack.conditions import Condition, NoImprovement, parse_condition
+from podstack import alerts, names, points
+from podstack.alerts import MAX_ALERTS, Firing, Firings, Wanted, notices
+from podstack.alerts.notices import Mailbox
+from podstack.alerts.receivers import Notice
 from podstack.console import Warner, warn
 from podstack.errors import NotFoundError, UsageError
+from podstack.expressions.conditions import Condition, NoImprovement, parse_condition
 from podstack.forks import renew_in_child
 from podstack.journal import Journal
 from podstack.names import short
-from podstack.notices import Mailbox
 from podstack.oplog import Fold
-from podstack.receivers import Notice
 from podstack.series import Series
 
 Test = Callable[[Mapping[str, float], int], bool]  # values of a call, step -> whether it is true
