@@ -814,6 +814,18 @@ def test_without_pyarrow_a_compacted_run_says_what_to_install_and_shows_nothing_
         compact_all(store)
 
 
+def test_batches_of_a_compacted_run_hold_all_of_its_points(
+    client: MLOpsClient, store: Path
+) -> None:
+    record(client)
+    before = raw(read(store))
+    compact_all(store)
+    logs = PointLogs(client._store.backend, PREFIX)
+    logs.refresh({})
+
+    assert raw_of(Metrics(logs.batches())) == before
+
+
 def test_the_same_range_written_anew_in_other_bytes_is_found_again(ranged: Store) -> None:
     key = KEYS.range("r", "w", 0, 3)
     before = raw_of(metrics_of(ranged))

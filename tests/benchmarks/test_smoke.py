@@ -22,6 +22,8 @@ _SUBJECTS = (
     "alerts",
     "output",
     "cli",
+    "lightning",
+    "transformers",
 )
 
 
