@@ -48,7 +48,6 @@ class PointLogs:
         self._unreadable: dict[Range, str] = {}  # ranges that are damaged -> their tag
         self._distrusted: set[Segment] = set()
         self._seals: dict[str, Any] = {}
-        self._silent: set[str] = set()  # writers of which there is nothing whenever one looks
         self._accepted: set[tuple[str, Gap]] = set()  # gaps that are there whenever one looks
         self._told: set[object] = set()
         self._lock = threading.RLock()
@@ -114,9 +113,8 @@ class PointLogs:
         for attempt in range(_TRIES):
             found = coverage.by_writer(self._backend.list(self._prefix))
             gaps = self._take(found)
-            silent = writers - self._silent - set(self._writers())
-            if not gaps - self._accepted and (not silent or attempt > 1):
-                self._silent |= silent
+            silent = writers - set(self._writers())
+            if not gaps - self._accepted and (not silent or attempt):
                 return
             _pause(attempt)
         self._accepted = gaps

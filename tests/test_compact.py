@@ -680,12 +680,17 @@ def test_a_listing_that_missed_a_new_range_and_the_deleted_segments_is_asked_for
     assert caplog.records == []
 
 
-def test_a_writer_of_whom_a_listing_shows_nothing_is_asked_for_again() -> None:
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_writer_of_whom_a_listing_shows_nothing_is_asked_for_again(looked_before: bool) -> None:
     store = memory()
+    backend = Overtaken(store.backend, 1)
+    logs = PointLogs(backend, PREFIX)
+    if looked_before:  # when it had not logged anything
+        logs.refresh({}, ["w"])
     forge(store, "w", full_segments(20))
     before = raw_of(metrics_of(store))
     compact(store)
-    logs = PointLogs(Overtaken(store.backend, 1), PREFIX)
+    backend.listings = 0
     logs.refresh({}, ["w"])
 
     assert raw_of(Metrics(logs.logs())) == before

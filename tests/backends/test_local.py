@@ -297,3 +297,28 @@ def test_what_a_killed_put_leaves_behind_is_no_blob(tmp_path: Path) -> None:
     backend.delete("a/blob")
 
     assert list(backend.list_dirs()) == []
+
+
+def test_a_listing_shows_what_replaced_an_entry_that_vanished_meanwhile(tmp_path: Path) -> None:
+    """Always one of two blobs is there: the next is written before the last is deleted."""
+    backend = open_backend(str(tmp_path))
+    names = [tmp_path / "folder/a", tmp_path / "folder/b"]
+    names[0].parent.mkdir()
+    names[0].touch()
+    enough = threading.Event()
+
+    def replace() -> None:
+        while not enough.is_set():
+            for new, old in (names[::-1], names):
+                new.touch()
+                old.unlink()
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        empty = sum(not list(backend.list("folder/")) for _ in range(1500))
+    finally:
+        enough.set()
+        thread.join(30)
+
+    assert empty == 0

@@ -28,6 +28,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "PODSTACK_QUIET": "1",
+        "PODSTACK_CAPTURE": "0",  # subjects that measure it ask for it
         "PYTHONDONTWRITEBYTECODE": "",  # an import is measured with its compiled files
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -23,6 +23,7 @@ _SUBJECTS = (
     "output",
     "cli",
     "lightning",
+    "keras",
     "transformers",
 )
 

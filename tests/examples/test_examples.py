@@ -264,6 +264,36 @@ def test_seven_lines_are_seven_and_record_a_curve(tmp_path: Path) -> None:
     assert list(run.metrics["loss"].values) == [0.9**step for step in range(50)]
 
 
+@needs("sklearn", "torch", "transformers", "accelerate")
+def test_transformers_records_a_training_and_a_model_that_reads_docstrings(tmp_path: Path) -> None:
+    run = play("transformers_text.py", tmp_path).only_run()
+    steps = run.metrics["train_loss"].steps[-1]
+    model = fetched(run, "model/model.safetensors", tmp_path)
+
+    assert (run.name, run.experiment_id, run.status) == ("one layer", "docstrings", "completed")
+    assert list(run.metrics["train/loss"].steps) == list(range(5, steps + 1, 5))
+    assert len(run.metrics["eval/accuracy"]) == 4
+    assert run.summary["eval/accuracy"].last > 0.5  # of six modules
+    assert run.params["learning_rate"] == 0.003
+    assert len(model) > 4 * run.params["model/num_parameters"]
+    assert {"model/config.json", "model/tokenizer.json"} <= set(run.artifacts)
+
+
+@needs("sklearn", "torch", "accelerate")
+def test_accelerate_records_every_batch_and_the_saved_state(tmp_path: Path) -> None:
+    run = play("accelerate_digits.py", tmp_path).only_run()
+    steps = 12 * (1347 // 32 + 1)
+
+    assert (run.name, run.status, run.params["batch_size"]) == (
+        "one hidden layer",
+        "completed",
+        32,
+    )
+    assert list(run.metrics["train/loss"].steps) == list(range(steps))
+    assert run.summary["val/accuracy"].max > 0.9
+    assert fetched(run, "state/model.safetensors", tmp_path)
+
+
 @needs("sklearn", "torch")
 def test_pytorch_records_a_training_and_its_weights(tmp_path: Path) -> None:
     import torch
@@ -315,6 +345,61 @@ def test_keras_by_hand_records_a_training_and_its_model(tmp_path: Path) -> None:
     assert run.summary["val_accuracy"].max > 0.95
     assert run.summary["loss"].last < run.metrics["loss"].values[0] / 4
     assert accuracy_of_layers(layers) == pytest.approx(run.summary["val_accuracy"].last, abs=0.003)
+
+
+@needs("sklearn", "torch", "lightning")
+def test_lightning_records_a_training_its_best_checkpoint_and_the_test(tmp_path: Path) -> None:
+    import torch
+
+    played = play("lightning_digits.py", tmp_path)
+    run = played.only_run()
+    (checkpoint,) = run.artifacts
+    saved = torch.load(BytesIO(fetched(run, checkpoint, tmp_path)), weights_only=False)
+    weights = saved["state_dict"]
+    layers = [
+        (weights[f"net.{i}.weight"].T.numpy(), weights[f"net.{i}.bias"].numpy()) for i in (0, 2)
+    ]
+    train_loss = run.metrics["train_loss"]
+
+    assert (run.status, run.name) == ("completed", "one hidden layer")
+    assert run.params == {"hidden": 128, "lr": 0.003}
+    assert list(train_loss.steps) == list(range(9, 430, 10))
+    assert list(run.metrics["val_loss"].steps) == list(range(42, 430, 43))
+    assert mean(train_loss.values[-5:]) < train_loss.values[0] / 4
+    assert f"step={saved['global_step']}.ckpt" in checkpoint
+    assert saved["global_step"] == run.summary["val_loss"].min_step + 1
+    assert run.summary["test_acc"].last > 0.95
+    assert accuracy_of_layers(layers) == pytest.approx(run.summary["test_acc"].last, abs=0.003)
+
+
+@needs("sklearn", "torch", "keras", "h5py")
+def test_keras_digits_records_its_epochs_its_batches_and_its_best_weights(tmp_path: Path) -> None:
+    import h5py
+
+    played = play("keras_digits.py", tmp_path)
+    run = played.only_run()
+    epochs = len(run.metrics["loss"])
+    weights = h5py.File(BytesIO(fetched(run, "checkpoints/best.weights.h5", tmp_path)), "r")
+    layers = [
+        (weights[f"layers/{layer}/vars/0"][:], weights[f"layers/{layer}/vars/1"][:])
+        for layer in ("dense", "dense_1")
+    ]
+
+    assert (run.status, run.name, run.tags) == (
+        "completed",
+        "one hidden layer",
+        ["digits", "keras"],
+    )
+    assert 5 < epochs <= 30
+    assert list(run.metrics["val_loss"].steps) == list(range(epochs))
+    assert list(run.metrics["batch/loss"].steps) == list(range(4, epochs * 22, 5))
+    assert run.metrics["learning_rate"].values[5] == pytest.approx(0.01 * 0.5 ** (6 * 22 / 110))
+    assert (run.params["optimizer/class"], run.params["fit/batch_size"]) == ("Adam", 64)
+    assert run.summary["test_accuracy"].last_step == epochs - 1
+    assert run.summary["test_loss"].last == pytest.approx(run.summary["val_loss"].min, abs=1e-4)
+    assert accuracy_of_layers(layers) == pytest.approx(run.summary["test_accuracy"].last, abs=0.003)
+    assert run.summary["test_accuracy"].last > 0.95
+    assert "val_accuracy" in played.out
 
 
 def test_a_resumed_run_goes_on_from_its_checkpoint_and_supersedes_its_old_tail(
