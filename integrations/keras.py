@@ -9,18 +9,15 @@ wraps `Model.fit`, so that an exception which a notebook catches ends the run as
 from __future__ import annotations
 
 import inspect
-import math
 import os
-import sys
 import tempfile
-from glob import escape, glob
+from glob import glob
 from logging import getLogger
-from string import Formatter
 from typing import Any, Literal
 
-from podstack import Run, UsageError
+from podstack import Run
 from podstack.errors import MissingExtraError
-from podstack.extending import defaults
+from podstack.integrations import keras_facts
 from podstack.integrations.kept_files import KeptFiles, which_to_keep
 from podstack.integrations.recording import Recording, tell_of_exceptions
 
@@ -65,7 +62,7 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         run: Run | None = None,
     ) -> None:
         super().__init__()
-        self._every = _batches_of(log_freq)
+        self._every = keras_facts.batches_of(log_freq)
         self._log_model = which_to_keep(log_model)
         self._recording = Recording(
             run=run, experiment=experiment, name=name, run_id=run_id, tags=tags,
@@ -80,7 +77,7 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._bind()
 
     def _bind(self) -> None:
-        if self._every:  # a class that has this hook makes jax and TensorFlow wait for each batch
+        if self._every:  # Keras waits for each batch where a class has this hook
             self.on_train_batch_end = self._log_batch
 
     @property
@@ -95,10 +92,10 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     # What Keras tells ------------------------------------------------------------------------
 
     def on_train_begin(self, logs: Any = None) -> None:
-        rank, processes = _place()
+        rank, processes = keras_facts.place()
         if rank == 0:
-            told = _simple({**self._said, **(self.params or {})})
-            self._recording.log_params({**_facts_of(self.model), "fit": told})
+            told = keras_facts.simple({**self._said, **(self.params or {})})
+            self._recording.log_params({**keras_facts.facts_of(self.model), "fit": told})
             self._is_fitting = self._took_part = True
             self._is_alone = processes == 1
             self._shift = None
@@ -125,14 +122,14 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         if self._batches // self._every > before // self._every:
             values = {f"batch/{name}": value for name, value in (logs or {}).items()}
             if keras.backend.backend() != "jax":  # whose model must be brought up to date first
-                values = _learning_rate_of(self.model, "batch/") | values
+                values = keras_facts.learning_rate_of(self.model, "batch/") | values
             self._recording.log(values, self._batches - 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._is_fitting:
             step = epoch + (self._shift or 0)
             self._next_epoch = step + 1
-            self._recording.log(_learning_rate_of(self.model) | (logs or {}), step)
+            self._recording.log(keras_facts.learning_rate_of(self.model) | (logs or {}), step)
             self._stop_if_asked()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -145,10 +142,10 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
 
     def on_test_end(self, logs: Any = None) -> None:
         """Inside `fit` these come again, as `val_`, at the end of the epoch."""
-        if self._is_fitting or _place()[0]:
+        if self._is_fitting or keras_facts.place()[0]:
             return
         if not self._recording.has_begun:
-            self._recording.log_params(_facts_of(self.model))
+            self._recording.log_params(keras_facts.facts_of(self.model))
         values = {f"test_{name}": value for name, value in (logs or {}).items()}
         self._recording.log(values, max(0, self._next_epoch - 1))
         self._recording.end()
@@ -166,8 +163,11 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         """`fit` was called with these arguments; nothing of them was checked yet."""
         beside = _callbacks_in(said) if self._log_model else []
         checkpoints = [each for each in beside if isinstance(each, keras.callbacks.ModelCheckpoint)]
-        self._took_part, self._said = False, _simple(said)  # not its data, which may be large
-        self._patterns = [_pattern(each.filepath) for each in checkpoints]
+        self._took_part, self._said = (
+            False,
+            keras_facts.simple(said),
+        )  # not its data, which may be large
+        self._patterns = [keras_facts.pattern_of(each.filepath) for each in checkpoints]
         for pattern in self._patterns:
             for path in glob(pattern):
                 self._files.pass_over(path)
@@ -215,77 +215,6 @@ class PodstackCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()
-
-
-def _batches_of(log_freq: Any) -> int:
-    """Every how many batches; 0: none of them."""
-    if log_freq in ("epoch", "batch"):
-        return 1 if log_freq == "batch" else 0
-    if isinstance(log_freq, int) and not isinstance(log_freq, bool) and log_freq > 0:
-        return log_freq
-    raise UsageError(
-        f"log_freq is 'epoch', 'batch' or a number of batches from 1 on, not {log_freq!r}. "
-        "Write PodstackCallback(log_freq=100)."
-    )
-
-
-def _simple(told: dict[str, Any]) -> dict[str, Any]:
-    simple = {name: value for name, value in told.items() if isinstance(value, (int, float, str))}
-    return {name: value for name, value in simple.items() if name != "verbose"}
-
-
-def _pattern(path: str) -> str:
-    """What finds every file of a path such as `epoch-{epoch:02d}-{val_loss:.2f}.keras`."""
-    parts = Formatter().parse(path)
-    return "".join(escape(text) + ("" if field is None else "*") for text, field, *_ in parts)
-
-
-def _place() -> tuple[int, int]:
-    """This process's rank among those that train together, and how many they are."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        jax = sys.modules["jax"]
-        return max(defaults().rank, jax.process_index()), jax.process_count()
-    together = sys.modules["torch"].distributed if backend == "torch" else None
-    if together and together.is_available() and together.is_initialized():
-        return together.get_rank(), together.get_world_size()
-    return defaults().rank, 1
-
-
-def _learning_rate_of(model: Any, prefix: str = "") -> dict[str, float]:
-    """As it is now, whatever sets it."""
-    rate = getattr(model.optimizer, "learning_rate", None)
-    if rate is None:
-        return {}
-    return {f"{prefix}learning_rate": _written(float(rate))}
-
-
-def _written(value: float) -> float:
-    """A float32 as people write it: 0.001, not 0.0010000000474974513."""
-    return float(f"{value:.7g}")
-
-
-def _facts_of(model: Any) -> dict[str, Any]:
-    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    facts: dict[str, Any] = {
-        "model": {
-            "name": model.name,
-            "class": type(model).__name__,
-            "parameters": sum(math.prod(weight.shape) for weight in model.weights),
-            "trainable_parameters": trainable,
-            "backend": keras.backend.backend(),
-        }
-    }
-    if model.optimizer is None:
-        return facts
-    config: dict[str, Any] = {"class": type(model.optimizer).__name__}
-    try:
-        config |= model.optimizer.get_config()
-    except NotImplementedError:  # a schedule of the user's own that has no configuration
-        config["name"] = model.optimizer.name
-    if isinstance(config.get("learning_rate"), float):
-        config["learning_rate"] = _written(config["learning_rate"])
-    return facts | {"optimizer": config}
 
 
 _FIT = inspect.signature(keras.Model.fit)

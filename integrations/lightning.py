@@ -12,16 +12,16 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal
 
 from podstack import Run
-from podstack.errors import BackendError, MissingExtraError, NotFoundError, UsageError
+from podstack.errors import BackendError, MissingExtraError, UsageError
 from podstack.extending import defaults, experiment_id, leave_sigterm, take_back
 from podstack.integrations.kept_files import KeptFiles, which_to_keep
+from podstack.integrations.lightning_files import folder_of, paths_of
 from podstack.integrations.recording import Recording
 
 _DISTRIBUTIONS = ("lightning.pytorch", "pytorch_lightning")
@@ -61,8 +61,7 @@ class PodstackLogger(_base.Logger):  # type: ignore[misc]  # Lightning's own, or
         prefix: put before each metric's name, with `LOGGER_JOIN_CHAR` between them.
         run: log into this run, which the caller opens and ends.
 
-    A success ends the run as completed, an exception as failed, Ctrl-C and SIGTERM as killed. What
-    is logged after that reopens it.
+    Success completes the run, an exception fails it, Ctrl-C or SIGTERM kills it; to log reopens it.
     """
 
     LOGGER_JOIN_CHAR = "-"
@@ -161,8 +160,8 @@ class PodstackLogger(_base.Logger):  # type: ignore[misc]  # Lightning's own, or
         """Note where its files are: it comes as a weak proxy, which does not last."""
         if not self._log_model:
             return
-        for path in _paths_of(checkpoint_callback):
-            self._checkpoints.hear_of(path, _folder_of(path, checkpoint_callback))
+        for path in paths_of(checkpoint_callback):
+            self._checkpoints.hear_of(path, folder_of(path, checkpoint_callback))
         if self._log_model == "all" or getattr(checkpoint_callback, "save_top_k", None) == -1:
             self._checkpoints.keep(self._recording)
 
@@ -179,7 +178,7 @@ class PodstackLogger(_base.Logger):  # type: ignore[misc]  # Lightning's own, or
 
     def _fail(self, error: BaseException | None) -> None:
         try:
-            if self._was_asked_for or self._is_stored():
+            if self._was_asked_for or self._recording.is_stored():
                 self._recording.run  # noqa: B018  # opens it: a worker began it, or it is due
         except (BackendError, UsageError) as refused:  # must not take the place of `error`
             logging.getLogger("podstack").warning("the failure is not recorded: %s", refused)
@@ -189,12 +188,6 @@ class PodstackLogger(_base.Logger):  # type: ignore[misc]  # Lightning's own, or
             self._recording.end("failed")
         else:
             self._recording.fail(error)
-
-    def _is_stored(self) -> bool:
-        try:
-            return bool(self._recording.client.get_run(self.run_id))
-        except NotFoundError:
-            return False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_trainer": None}
@@ -243,21 +236,6 @@ class PodstackLightningCallback(_Callback):  # type: ignore[misc]
 
 def _is_rank_zero() -> bool:
     return not _rank_zero_only.rank
-
-
-def _paths_of(callback: Any) -> Iterator[str]:
-    for name in ("_last_checkpoint_saved", "last_model_path", "best_model_path"):
-        yield from filter(None, [getattr(callback, name, None)])
-    yield from getattr(callback, "best_k_models", None) or ()
-
-
-def _folder_of(path: str, callback: Any) -> str:
-    """`checkpoints`; below it what tells two callbacks apart, and what a name with `/` makes."""
-    parent = Path(path).parent
-    top = Path(getattr(callback, "dirpath", None) or parent)
-    own = () if top.name == "checkpoints" else (top.name,)
-    below = parent.relative_to(top).parts if parent.is_relative_to(top) else ()
-    return "/".join(filter(None, ("checkpoints", *own, *below)))
 
 
 def _join_the_loaded() -> None:

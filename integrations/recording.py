@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from podstack import MLOpsClient, Run
-from podstack.errors import BackendError, RunClosedError, UsageError
+from podstack.errors import BackendError, NotFoundError, RunClosedError, UsageError
 from podstack.extending import (
     defaults,
     hand_down,
@@ -98,6 +98,13 @@ class Recording:
             run_id=self.run_id,
             tags=self._tags,
         )
+
+    def is_stored(self) -> bool:
+        """Whether the store has such a run: another process may have begun it."""
+        try:
+            return bool(self.client.get_run(self.run_id))
+        except NotFoundError:
+            return False
 
     @property
     def should_stop(self) -> bool:

@@ -9,17 +9,16 @@ other trackers know: `train/loss`, `eval/loss`, `test/loss`; the totals of a tra
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from glob import escape, glob
 from typing import Any
 
 from podstack import Run
 from podstack.errors import MissingExtraError, RunClosedError, UsageError
 from podstack.extending import new_run_id, verdict_of
+from podstack.integrations import transformers_words as words
 from podstack.integrations.kept_files import KeptFiles, which_to_keep
 from podstack.integrations.recording import Recording, tell_of_exceptions
 
@@ -31,9 +30,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError.for_(error, extra="transformers", also=("accelerate",)) from error
 
-_TOTALS = {"train_loss", "train_runtime", "total_flos"} | {
-    f"train_{what}_per_second" for what in ("samples", "steps")
-}
 _AGREE_EVERY = 10  # steps: how often processes that train together look for a Stop
 _NO_PROJECT = "huggingface"  # what `args.project` is where the user said nothing
 
@@ -140,7 +136,7 @@ class PodstackCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **told: Any) -> None:
         if state.is_world_process_zero and self._log_model:
-            saved = self._saved(args.output_dir, f"checkpoint-{state.global_step}")
+            saved = words.saved_checkpoint(args.output_dir, state.global_step, self.run_id)
             if self._log_model is True:
                 self._files = KeptFiles()  # only the last one matters
             if saved:
@@ -179,11 +175,11 @@ class PodstackCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
     def _open(self, args: Any, state: Any, model: Any) -> None:
         """Start the run under the name that it should have; say once what is trained, and how."""
         recording, said = self._recording, self._said
-        name = said["name"] or _unless(args.output_dir, args.run_name)
+        name = said["name"] or words.unless(args.output_dir, args.run_name)
         if state.is_hyper_param_search:
             name = state.trial_name or f"{name or 'trial'} {self._trials - 1}"
         recording.name = name or recording.name
-        group = said["experiment"] or _unless(_NO_PROJECT, getattr(args, "project", None))
+        group = said["experiment"] or words.unless(_NO_PROJECT, getattr(args, "project", None))
         recording.experiment = group or recording.experiment
         try:
             run = recording.run
@@ -191,7 +187,7 @@ class PodstackCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
             self.run_id = new_run_id()
             run = recording.run
         if self._described != run.id:
-            recording.log_params(_parameters(args, state, model))
+            recording.log_params(words.parameters_of(args, state, model))
             self._described = run.id
 
     def _log(self, values: Mapping[str, Any], args: Any, state: Any, model: Any) -> None:
@@ -200,7 +196,7 @@ class PodstackCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
         try:
             if not self._is_training:
                 self._open(args, state, model)
-            self._recording.log(renamed(values), state.global_step)
+            self._recording.log(words.renamed(values), state.global_step)
         except RunClosedError as closed:  # its `with` block is over
             if self._described is None:
                 raise
@@ -216,21 +212,6 @@ class PodstackCallback(TrainerCallback, ExportableState):  # type: ignore[misc]
             self._recording.end(self._outcome[0], error=self._outcome[1])
 
     # Files -----------------------------------------------------------------------------------
-
-    def _saved(self, output_dir: str, name: str) -> str | None:
-        """The checkpoint that was just saved. In a search it lies deeper, and nobody tells where.
-
-        Which one it is says its own state: it names our run.
-        """
-        deeper = glob(os.path.join(escape(output_dir), "*", name))
-        return next(filter(self._names_our_run, [os.path.join(output_dir, name), *deeper]), None)
-
-    def _names_our_run(self, checkpoint: str) -> bool:
-        try:
-            with open(os.path.join(checkpoint, "trainer_state.json"), encoding="utf-8") as file:
-                return json.dumps(self.run_id) in file.read()
-        except OSError:
-            return False
 
     def _keep_model(self, args: Any, model: Any, processing_class: Any) -> None:
         """Where the model is none of transformers, or not whole here: the last checkpoint."""
@@ -260,48 +241,6 @@ def register() -> None:
 
 def _callbacks_of(trainer: Any, *_: Any, **__: Any) -> list[PodstackCallback]:
     return [c for c in trainer.callback_handler.callbacks if isinstance(c, PodstackCallback)]
-
-
-def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics under the names that they are known by: `eval_loss` is `eval/loss`.
-
-    An evaluation under a prefix of the user's own is known by its runtime: `valid_loss` beside
-    `valid_runtime` is `valid/loss`. The rest is the training's: `train/loss`.
-    """
-    own = [key.removesuffix("runtime") for key in values if key.endswith("_runtime")]
-    prefixes = ("eval_", "test_", *own)
-    return {_named(key, prefixes): value for key, value in values.items()}
-
-
-def _named(key: str, prefixes: tuple[str, ...]) -> str:
-    if key in _TOTALS:
-        return key
-    prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), "")
-    return f"{prefix[:-1] or 'train'}/{key.removeprefix(prefix)}"
-
-
-def _parameters(args: Any, state: Any, model: Any) -> dict[str, Any]:
-    """The training arguments bare, as `learning_rate`; the model's below `model/`."""
-    config, adapters = getattr(model, "config", None), getattr(model, "peft_config", None)
-    facts = {} if config is None else {**_fields_of(config)}
-    if hasattr(model, "parameters"):
-        facts["num_parameters"] = sum(part.numel() for part in model.parameters())
-    params = {**args.to_dict(), "model": facts}
-    if adapters:
-        params["peft_config"] = {name: _fields_of(each) for name, each in adapters.items()}
-    if state.trial_params:
-        params["trial"] = dict(state.trial_params)
-    return params
-
-
-def _fields_of(config: Any) -> Any:
-    if hasattr(config, "to_dict"):
-        return config.to_dict()
-    return config if isinstance(config, Mapping) else vars(config)
-
-
-def _unless(default: str, said: str | None) -> str | None:
-    return None if said == default else said
 
 
 register()

@@ -17,6 +17,9 @@ from podstack.expressions import parse, parse_condition, parse_order
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
+FRAMEWORKS = ("lightning", "transformers", "accelerate", "keras")
+
+
 def section(title: str) -> str:
     return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
@@ -106,6 +109,19 @@ def test_every_filter_and_order_of_the_readme_is_one() -> None:
             parse(text)
     for text in terminal:
         parse_order(text)
+
+
+def test_every_cell_of_the_frameworks_table_is_a_test() -> None:
+    table = section("Frameworks").partition("### What holds in which framework")[2]
+    _, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
+    folder = Path(__file__).parent / "integrations"
+
+    assert len(rows) > 15
+    for row in rows:
+        for framework, cell in zip(FRAMEWORKS, row.split("|")[2:-1], strict=True):
+            source = "".join(p.read_text("utf-8") for p in folder.glob(f"test_{framework}*.py"))
+            for name in re.findall(r"`(\w+)`", cell):
+                assert f"def test_{name}(" in source, f"{framework}: {name}"
 
 
 def test_every_alert_of_the_readme_is_a_condition() -> None:

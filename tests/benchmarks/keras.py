@@ -24,7 +24,7 @@ def tables(*, quick: bool) -> Iterator[Table]:
         f"Keras on torch: what each of {count:,} epochs or batches costs its callbacks",
         [*_figures(count, rounds)],
         "All log in the same fit; an epoch has one batch. CSVLogger writes a row for each epoch.",
-        "'+ rate': its rows hold the learning rate, as ours do, read as Keras' own callbacks read it.",
+        "'+ rate': the row holds the learning rate, as ours does, read as Keras' own callbacks do.",
     )
 
 

@@ -246,6 +246,26 @@ def test_callbacks_hear_of_an_exception_that_a_notebook_would_catch() -> None:
     assert Trainer.train.__doc__ == "How it trains."
 
 
+def test_what_a_method_is_called_with_can_be_heard_before_it_begins() -> None:
+    heard: list[Any] = []
+
+    class Fitter(Trainer):
+        def train(self, error: BaseException | None = None) -> str:
+            heard.append("begun")
+            return super().train(error)
+
+    trainer = Fitter([])
+    tell_of_exceptions(
+        Fitter,
+        "train",
+        lambda trainer, *_: trainer.callbacks,
+        first=lambda *said: heard.append(said),
+    )
+
+    assert trainer.train(None) == "done"
+    assert heard == [(trainer, None), "begun"]
+
+
 def test_numbers_are_told_from_the_rest_and_nothing_is_changed() -> None:
     values = {"a": 1, "b": {"c": True, "d": None}, "e": "x", "f": 10**400, 3: 2.0, "": 1}
     before = copy.deepcopy(values)

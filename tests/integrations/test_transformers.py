@@ -31,7 +31,8 @@ from transformers import (
 )
 
 from podstack import MLOpsClient, Run, RunClosedError, UsageError
-from podstack.integrations.transformers import PodstackCallback, register, renamed
+from podstack.integrations.transformers import PodstackCallback, register
+from podstack.integrations.transformers_words import renamed
 from podstack.testing import failing_calls
 from podstack.testing.stage import Stage
 
