@@ -25,6 +25,9 @@ DEADLINE = 60.0  # seconds that a script may take
 _OPENING = """\
 import atexit, faulthandler, os, signal, sys, threading, time
 faulthandler.enable()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have
+if hasattr(signal, "SIGHUP"):                             # them ignored, as nohup does
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from podstack import MLOpsClient
 from podstack.testing import verdict
 acks = verdict.Acks({acks!r})
