@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from podstack import clock
 from podstack.names import printable
+from podstack.points import SYSTEM
 from podstack.series import Series
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def run_text(run: StoredRun) -> str:
     if run.tags:
         lines.append(f"  tags: {', '.join(run.tags)}")
     lines += _section("params", [f"{name} = {_short(value)}" for name, value in run.params.items()])
-    lines += _section("metrics", [repr(series) for series in run.metrics.values()])
+    logged, of_the_machine = _logged(run)
+    lines += _section("metrics", [repr(series) for series in logged])
+    lines += [f"    and {of_the_machine} below system/"] if of_the_machine else []
     lines += _section("alerts", [repr(alert) for alert in run.alerts])
     lines += _section("artifacts", [f"{a.path}  {a.size:,} bytes" for a in run.artifacts.values()])
     return "\n".join(map(printable, lines))
@@ -60,9 +63,10 @@ def run_text(run: StoredRun) -> str:
 
 def run_html(run: StoredRun) -> str:
     tags = " ".join(f"<span class=tag>{escape(tag)}</span>" for tag in run.tags)
+    logged, of_the_machine = _logged(run)
     parts = [
         _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
-        _curves(list(run.metrics.values())),
+        _curves(logged, of_the_machine),
         _block("alerts", ((_short(a.condition), a.summary) for a in run.alerts)),
         _block("artifacts", ((a.path, f"{a.size:,} bytes") for a in run.artifacts.values())),
     ]
@@ -71,6 +75,13 @@ def run_html(run: StoredRun) -> str:
         f"<span class=dim>{escape(run.id)}</span> {tags}<br>"
         f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div></div>"
     )
+
+
+def _logged(run: StoredRun) -> tuple[list[Series], int]:
+    """What the user logged, and how many metrics of the machine stand beside it."""
+    metrics = run.metrics
+    logged = [name for name in metrics if not name.startswith(SYSTEM)]
+    return [metrics[name] for name in logged], len(metrics) - len(logged)
 
 
 def dot(status: str) -> str:
@@ -82,7 +93,7 @@ def _block(title: str, rows: Iterable[tuple[str, str]]) -> str:
     return f"<table><tr><th colspan=2>{title}</th></tr>{cells}</table>" if cells else ""
 
 
-def _curves(metrics: list[Series]) -> str:
+def _curves(metrics: list[Series], of_the_machine: int) -> str:
     named = "".join(f"<th class=n>{column}</th>" for column in ("last", "min", "max"))
     head = f"<tr><th colspan=2>metrics</th>{named}</tr>"
     rows = "".join(
@@ -90,7 +101,9 @@ def _curves(metrics: list[Series]) -> str:
         f"{_number(series.last)}{_number(series.min)}{_number(series.max)}</tr>"
         for series in metrics
     )
-    return f"<table>{head}{rows}</table>" if rows else ""
+    note = f"and {of_the_machine} below system/" if of_the_machine else ""
+    more = f"<tr><td colspan=5 class=dim>{note}</td></tr>" if note else ""
+    return f"<table>{head}{rows}{more}</table>" if rows else ""
 
 
 def _facts(run: StoredRun) -> str:
@@ -112,53 +125,6 @@ def experiment_html(experiment: Experiment) -> str:
     search = query.Search(None, query.order_of("-created"), experiment.id)
     runs = query.search(experiment._store.index, search)
     return runs.html(f"{experiment.name} · {experiment.status}")
-
-
-def runs_text(runs: Sequence[StoredRun]) -> str:
-    """A table: a line per run, a column for each metric and each parameter that differs."""
-    rows = _table(runs)
-    if len(rows) == 1:
-        return "no runs"
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(printable("  ".join(map(str.ljust, row, widths)).rstrip()) for row in rows)
-
-
-def runs_html(runs: Sequence[StoredRun], *, title: str = "") -> str:
-    head, *rows = _table(runs)
-    plain = 3  # name, status and time; what follows is mostly numbers
-    cells = "".join(
-        f"<th{' class=n' if i >= plain else ''}>{escape(h)}</th>" for i, h in enumerate(head)
-    )
-    body = "".join(
-        f"<tr><td>{dot(row[1])} {escape(row[0])}</td>{''.join(map(_cell, row[1:plain]))}"
-        + "".join(f"<td class=n>{escape(cell)}</td>" for cell in row[plain:])
-        + "</tr>"
-        for row in rows
-    )
-    table = f"<table><tr>{cells}</tr>{body}</table>"
-    return f"{STYLE}<div class=podstack><b>{escape(title)}</b>{table}</div>"
-
-
-def _table(runs: Sequence[StoredRun]) -> list[list[str]]:
-    params = [run.params for run in runs]
-    summaries = [{name: summary.last for name, summary in run.summary.items()} for run in runs]
-    telling = [
-        name
-        for name in _names(params)
-        if len({repr(p.get(name)) for p in params}) > 1 or len(runs) == 1
-    ]
-    measured = _names(summaries)
-    head = ["run", "status", "time", *telling, *measured]
-    return [head] + [
-        [run.name, str(run._status().word), duration(run.duration)]
-        + [_short(p[name]) if name in p else "" for name in telling]
-        + [f"{s[name]:.4g}" if name in s else "" for name in measured]
-        for run, p, s in zip(runs, params, summaries, strict=True)
-    ]
-
-
-def _names(rows: Iterable[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def duration(seconds: float) -> str:
@@ -199,7 +165,8 @@ def _curve(series: Series, width: int = 120, height: int = 22) -> str:
     """An SVG line of at most 120 points, the last one marked."""
     values = list(series.values)
     every = max(1, len(values) // width)
-    finite = [v for v in values[::every] if abs(v) < float("inf")]
+    # Halves, for the span of 1e308 and -1e308 is no float64.
+    finite = [v / 2 for v in values[::every] if abs(v) < float("inf")]
     if len(finite) < 2:
         return ""
     low, high = min(finite), max(finite)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from podstack import MLOpsClient, Run
-from podstack.display import duration, runs_html, runs_text
+from podstack.display import duration
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -74,7 +74,7 @@ def test_hostile_names_are_text_in_a_notebook(shown: list[object]) -> None:
 def test_a_table_of_hostile_runs_is_text_in_a_notebook(
     shown: list[object], client: MLOpsClient
 ) -> None:
-    page = Tags(runs_html(client.list_runs(), title=HOSTILE[0]))
+    page = Tags(client.search_runs()._repr_html_())
 
     assert not page.is_active
     assert all(text in page.text for text in HOSTILE)
@@ -83,7 +83,7 @@ def test_a_table_of_hostile_runs_is_text_in_a_notebook(
 def test_no_name_steers_a_terminal_or_forges_a_line(
     shown: list[object], client: MLOpsClient
 ) -> None:
-    texts = [*map(repr, shown), runs_text(client.list_runs())]
+    texts = [*map(repr, shown), repr(client.search_runs())]
 
     assert all(line.isprintable() for text in texts for line in text.split("\n"))
     assert not any(line.startswith("Run forged") for text in texts for line in text.split("\n"))
@@ -127,22 +127,6 @@ def test_an_experiment_shows_its_name_id_status_and_tags(client: MLOpsClient) ->
     assert repr(experiment) == f"Experiment 'Digits'  id={experiment.id}  active  tags: mnist"
 
 
-def test_runs_side_by_side_show_the_parameters_that_tell_them_apart(client: MLOpsClient) -> None:
-    for name, lr in (("slow", 0.01), ("fast", 0.1)):
-        with client.start_run(name=name, params={"lr": lr, "epochs": 3}) as run:
-            run.log_metrics({"acc": lr * 5})
-    head, *rows = runs_text(client.list_runs()).splitlines()
-
-    assert head.split() == ["run", "status", "time", "lr", "acc"]
-    assert [row.split()[0] for row in rows] == ["slow", "fast"]
-    assert [row.split()[-2:] for row in rows] == [["0.01", "0.05"], ["0.1", "0.5"]]
-
-
-def test_no_runs_say_so() -> None:
-    assert runs_text([]) == "no runs"
-    assert Tags(runs_html([])).names >= {"table"}
-
-
 def test_a_lost_run_says_since_when(client: MLOpsClient, run: Run) -> None:
     assert "lost since" not in repr(run)
     assert "running" in repr(run)
@@ -155,3 +139,20 @@ def test_a_lost_run_says_since_when(client: MLOpsClient, run: Run) -> None:
 )  # fmt: skip
 def test_durations_are_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_metrics_of_the_machine_are_counted_and_not_drawn(run: Run) -> None:
+    run.log_metrics({"loss": 0.5, "system/cpu_percent": 12.0, "system/process_rss_mb": 250.0})
+
+    for shown in (repr(run), run._repr_html_()):
+        assert "loss" in shown
+        assert "and 2 below system/" in shown
+        assert "cpu_percent" not in shown
+
+
+def test_a_curve_near_the_limits_of_float64_is_drawn(run: Run) -> None:
+    for step, value in enumerate((-1.7e308, 1.7e308, 0.0)):
+        run.log_metrics({"x": value}, step)
+
+    assert "nan" not in run._repr_html_().lower().partition("<polyline")[2]
+    assert "<polyline" in run._repr_html_()
