@@ -25,6 +25,7 @@ _SUBJECTS = (
     "lightning",
     "keras",
     "transformers",
+    "accelerate",
 )
 
 
