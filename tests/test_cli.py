@@ -55,8 +55,9 @@ def fine(store: Path, *words: str, given: str | None = None) -> Said:
 
 
 def process(store: Path, *words: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start the command in a process of its own."""
-    program = "import sys; from podstack.cli import main; sys.exit(main())"
+    """Start the command in a process of its own, which hears Ctrl-C whoever started the tests."""
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from podstack.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", program, "--store", str(store), *words],
         stdout=options.pop("stdout", subprocess.PIPE),
@@ -315,7 +316,10 @@ def test_ctrl_c_ends_a_watch_without_a_traceback(run: Run, store: Path) -> None:
     assert watching.stdout is not None
     watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    _, err = watching.communicate(timeout=DEADLINE)
+    try:
+        _, err = watching.communicate(timeout=DEADLINE)
+    finally:
+        watching.kill()
 
     assert (watching.returncode, err) == (130, b"")
 
