@@ -113,13 +113,27 @@ class PointLogs:
         for attempt in range(_TRIES):
             found = coverage.by_writer(self._backend.list(self._prefix))
             gaps = self._take(found)
-            silent = writers - set(self._writers())
-            if not gaps - self._accepted and (not silent or attempt):
+            silent = (writers | set(self._writers())) - found.keys()
+            missing = gaps | self._open_ends(found)
+            if not missing - self._accepted and (not silent or attempt):
                 return
             _pause(attempt)
-        self._accepted = gaps
+        self._accepted = missing
         for writer, gap in sorted(gaps):
             self._tell_of_gap(writer, gap)
+
+    def _open_ends(self, found: dict[str, Objects]) -> set[tuple[str, Gap]]:
+        """Where a listing ends in a range, though its writer did not close and so has more.
+
+        The last segment of such a writer is never compacted. A listing without it is from before
+        that segment, and lacks those that a compaction deleted meanwhile, too: they leave no gap.
+        """
+        return {
+            (writer, Gap(objects.highest + 1, objects.highest + 1))
+            for writer, objects in found.items()
+            if not _count(self._seals.get(writer))
+            and objects.highest > max(objects.segments, default=-1)
+        }
 
     def _take(self, found: dict[str, Objects]) -> set[tuple[str, Gap]]:
         """Read what a listing shows; the gaps in it."""

@@ -696,6 +696,39 @@ def test_a_writer_of_whom_a_listing_shows_nothing_is_asked_for_again(looked_befo
     assert raw_of(Metrics(logs.logs())) == before
 
 
+class CutShort(Overtaken):
+    """A store whose first listings end with the first range: what came after it was on its way."""
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+        self.listings += 1
+        for info in self._inner.list(prefix, start_after=start_after):
+            place = keys.range_of(info.key)
+            if self.listings > self._late or (place is not None and place.first == 0):
+                yield info
+
+
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_listing_that_ends_in_a_range_of_a_writer_that_goes_on_is_asked_for_again(
+    looked_before: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was begun before the segment that is open now, and those before that were compacted."""
+    store = memory()
+    forge(store, "w", full_segments(40), sealed=False)
+    before = raw_of(metrics_of(store))
+    compact(store)
+    backend = CutShort(store.backend, 2)
+    logs = PointLogs(backend, PREFIX)
+    if looked_before:
+        backend.listings = 9
+        logs.refresh({}, ["w"])
+        backend.listings = 0
+    logs.refresh({}, ["w"])
+
+    assert raw_of(Metrics(logs.logs())) == before
+    assert backend.listings == 3
+    assert caplog.records == []
+
+
 def test_a_gap_that_stays_is_told_once_and_what_is_there_is_used(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
