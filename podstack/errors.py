@@ -9,6 +9,7 @@ PodstackError
 └── BackendError        (OSError)              storage refused; carries .url and .key
     ├── BlobMissing     (FileNotFoundError)
     ├── DamagedError                           stored bytes are not what their record says
+    ├── AccessDeniedError   (PermissionError)  no, or wrong, credentials: asking again does not help
     └── BackendUnavailable                     timeout, throttling, 5xx: worth a retry
 """
 
@@ -97,5 +98,18 @@ class DamagedError(BackendError):
     """The stored bytes are not what their record says."""
 
 
+class AccessDeniedError(BackendError, PermissionError):
+    """The store knows who asks and says no, or does not know: 401, 403, expired credentials."""
+
+
 class BackendUnavailable(BackendError):
-    """Timeout, throttling or a 5xx: worth a retry."""
+    """Timeout, throttling or a 5xx: worth a retry.
+
+    retry_after: seconds that the store asked to be left alone for; None where it did not say.
+    """
+
+    def __init__(
+        self, message: str, *, url: str = "", key: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, url=url, key=key)
+        self.retry_after = retry_after

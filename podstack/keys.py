@@ -19,6 +19,11 @@ _LOG = re.compile(r"(.+?)\.jsonl(\.gz)?")
 _SEGMENT = re.compile(r"([0-9]{6,})\.jsonl(\.gz)?")
 _RANGE = re.compile(r"([0-9]{6,})-([0-9]{6,})\.parquet")
 _CONSOLE_SEGMENT = re.compile(r"([0-9]{6,})\.txt(\.gz)?")
+_ANY_LOG = re.compile(
+    r"(projects/[^/]+/(?:experiments/[^/]+/[^/]+\.jsonl|sweeps/[^/]+/[^/]+\.jsonl"
+    r"|runs/[^/]+/(?:meta/[^/]+\.jsonl|metrics/[^/]+/[0-9]{6,}\.jsonl|console/[^/]+/[0-9]{6,}\.txt)))"
+    r"(?:\.gz)?"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -130,6 +135,15 @@ def log_writer(key: str) -> str | None:
     """The writer of an op log's key, or None for any other object."""
     match = _LOG.fullmatch(key.rpartition("/")[2])
     return match[1] if match and is_id(match[1]) else None
+
+
+def plain_log(key: str) -> str | None:
+    """The key of a log in its plain form, whichever form `key` has; None for what is no log.
+
+    A file that somebody logged under a name such as `x.jsonl` is no log.
+    """
+    match = _ANY_LOG.fullmatch(key)
+    return match[1] if match else None
 
 
 def child(key: str, prefix: str) -> str:

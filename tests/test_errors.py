@@ -51,7 +51,7 @@ def test_the_docstring_draws_every_class_where_it_stands() -> None:
         )
 
     assert drawn() == real
-    assert len(ALL) == 10
+    assert len(ALL) == 11
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ FLOORS = {
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"
-    " directions frames coverage compacted parquet transcript",
+    " directions frames coverage compacted parquet transcript packed",
     # logs going out, logs coming in
-    2: "keeper log journal shipper reader point_logs parts liveness metrics",
+    2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
     3: "store artifacts intake datasets endings display index query compare sync compact export"
     " columns tables experiment_table measured merging verify checks alerts"

@@ -1,0 +1,1 @@
+"""The podstack server: a store over HTTP, behind tokens."""
