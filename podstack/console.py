@@ -81,8 +81,7 @@ class Progress:
     """
 
     def __init__(self, label: str, total: int, *, unit: str = "") -> None:
-        self._label, self._total, self._done = label, total, 0
-        self._whole = f"{total:,} {unit}" if unit else readable_bytes(total)
+        self._label, self._unit, self._total, self._done = label, unit, total, 0
         self._shown_at = monotonic() + 1.0
         self._shown = False
         self._wanted = not config.quiet() and sys.stderr is not None and sys.stderr.isatty()
@@ -93,11 +92,18 @@ class Progress:
             self._shown_at = monotonic() + 0.1
             self._show()
 
+    def expect(self, total: int) -> None:
+        """It has become more work."""
+        self._total = total
+
     def _show(self) -> None:
         share = self._done / self._total if self._total else 1.0
         bar = "█" * int(share * 24)
-        self._write(f"\r{self._label} {bar:<24} {share:4.0%} of {self._whole} ")
+        self._write(f"\r{self._label} {bar:<24} {share:4.0%} of {self._whole()} ")
         self._shown = True
+
+    def _whole(self) -> str:
+        return f"{self._total:,} {self._unit}" if self._unit else readable_bytes(self._total)
 
     def close(self) -> None:
         if self._shown:

@@ -20,11 +20,11 @@ FLOORS = {
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"
-    " directions frames coverage compacted parquet transcript packed",
+    " directions frames coverage compacted parquet transcript packed patience witnesses",
     # logs going out, logs coming in
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
-    3: "store artifacts intake datasets endings display index query compare sync compact export"
+    3: "store artifacts intake datasets endings display index query compare sync differences transfer hinting spools compact export"
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand

@@ -60,7 +60,7 @@ _JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 _ORDER = (
     *("experiments", "runs", "show", "watch", "compare", "diff", "artifacts"),
     *("notes", "tag", "archive", "restore", "delete", "purge"),
-    *("export", "compact", "verify", "doctor"),
+    *("export", "sync", "compact", "verify", "doctor"),
 )
 
 

@@ -1,0 +1,528 @@
+"""Copying a store into another one: what is missing there, and nothing twice.
+
+    sync(open_backend("./podstack-store"), open_backend("s3://bucket/store"))
+
+Any two stores, at any time, also while runs record, also where both were written to. Nothing is
+ever deleted, shortened or overwritten by something else, and a run that was purged on either side
+stays purged. Of each run its facts are read first and written last, so that what they speak of is
+there before them. It may be ended at any moment: the next one goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import orjson
+
+from podstack import keys, names
+from podstack.backend import Backend, BlobInfo, LocalStore
+from podstack.clock import monotonic
+from podstack.differences import (
+    Comparison,
+    Item,
+    Suspect,
+    Unit,
+    is_plain_key,
+    kind_of,
+    suspects,
+    unit_of,
+)
+from podstack.errors import (
+    AccessDeniedError,
+    BackendError,
+    BlobMissing,
+    NotFoundError,
+    UsageError,
+)
+from podstack.hinting import Hints
+from podstack.patience import Crew, Patience
+from podstack.store import FORMAT
+from podstack.transfer import Diverged, Written, copy_file, is_log, read_log, write_log
+from podstack.witnesses import Witnesses
+
+_WAVE = 64  # units whose objects are on their way at once
+_LOOKS = 3  # at a unit whose objects moved before they were read
+_PROJECTS = "projects/"
+
+
+class Failed(NamedTuple):
+    """An object that could not be copied, and why."""
+
+    key: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What was copied, or with `dry_run` what would be.
+
+    bytes: as they were written. kinds: objects by kind. runs: the ids of those that got something.
+    skipped: runs that were purged on one side. diverged: logs that are no longer one log.
+    """
+
+    objects: int = 0
+    bytes: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    diverged: tuple[str, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the target now has all that the source had."""
+        return not self.failed and not self.diverged
+
+
+class Progress(NamedTuple):
+    """How far it came. total: bytes that are to be looked at, as far as they are known."""
+
+    objects: int
+    bytes: int
+    total: int
+
+
+def sync(
+    source: Backend,
+    target: Backend,
+    *,
+    projects: Collection[str] | None = None,
+    runs: Collection[str] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    patience: float = 60.0,
+    in_flight: int = 8,
+) -> SyncReport:
+    """Copy what `target` lacks.
+
+    Args:
+        projects: only these. Default: all of the source.
+        runs: only these runs, whichever of the projects they are in. Default: everything.
+        dry_run: write nothing, and say what would be copied.
+        progress: called from this thread after each object.
+        patience: seconds without any answer after which a store is given up.
+        in_flight: objects that are copied at once.
+
+    Raises:
+        AccessDeniedError: a store refuses. What was copied until then stays.
+        BackendUnavailable: a store does not answer. What was copied until then stays.
+        NotFoundError: the source has no such project.
+        UsageError: both are one store, or one is of a later format.
+    """
+    with Crew(in_flight) as crew:
+        work = _Sync(source, target, crew, Patience(patience), dry_run=dry_run)
+        for _ in work.steps(projects, runs):
+            if progress is not None:
+                progress(work.so_far)
+        return work.report
+
+
+def steps(
+    source: Backend,
+    target: Backend,
+    done: Callable[[SyncReport], None],
+    *,
+    projects: Collection[str] | None = None,
+    runs: Collection[str] | None = None,
+) -> Iterator[None]:
+    """The same as a job for a background thread: one object between two steps, no waiting.
+
+    An outage is raised at once, for the background has a patience of its own.
+    """
+    with Crew(1) as crew:
+        work = _Sync(source, target, crew, Patience(0.0), dry_run=False)
+        yield from work.steps(projects, runs)
+        done(work.report)
+
+
+class _Tally:
+    """What was done so far. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started = monotonic()
+        self.objects = self.bytes = self.total = 0
+        self._kinds: Counter[str] = Counter()
+        self._runs: set[str] = set()
+        self.skipped: set[str] = set()
+        self._diverged: list[str] = []
+        self._failed: list[Failed] = []
+
+    def copied(self, key: str, size: int, run: str) -> None:
+        with self._lock:
+            self.objects += 1
+            self.bytes += size
+            self._kinds[kind_of(key)] += 1
+            if run:
+                self._runs.add(run)
+
+    def has_changed(self, run: str) -> bool:
+        return run in self._runs
+
+    def failed(self, key: str, error: Exception) -> None:
+        with self._lock:
+            if isinstance(error, Diverged):
+                self._diverged.append(key)
+            self._failed.append(Failed(names.printable(key), str(error)))
+
+    def report(self) -> SyncReport:
+        return SyncReport(
+            self.objects,
+            self.bytes,
+            dict(sorted(self._kinds.items())),
+            tuple(sorted(self._runs)),
+            tuple(sorted(self.skipped)),
+            tuple(self._diverged),
+            tuple(self._failed),
+            monotonic() - self._started,
+        )
+
+
+class _Look:
+    """A unit on its way: its facts as they were read, and what else it lacks."""
+
+    def __init__(self, unit: Unit, *, is_new: bool) -> None:
+        self.unit, self.is_new = unit, is_new
+        self.facts: list[tuple[Item, bytes]] = []
+        self.items: list[Item] = []
+        self.missed = False
+
+
+class _Pending(NamedTuple):
+    """A unit that may lack something. is_new: the target has nothing of it."""
+
+    unit: Unit
+    size: int
+    is_new: bool
+
+
+class _Sync:
+    """One sync, from its first listing to its report."""
+
+    def __init__(
+        self, source: Backend, target: Backend, crew: Crew, patience: Patience, *, dry_run: bool
+    ) -> None:
+        self._source, self._target = source, target
+        self._crew, self._patience, self._dry_run = crew, patience, dry_run
+        self._tally = _Tally()
+
+    @property
+    def so_far(self) -> Progress:
+        return Progress(self._tally.objects, self._tally.bytes, self._tally.total)
+
+    @property
+    def report(self) -> SyncReport:
+        return self._tally.report()
+
+    def steps(
+        self, projects: Collection[str] | None, runs: Collection[str] | None
+    ) -> Iterator[None]:
+        _refuse_nesting(self._source, self._target)
+        labels = self._labels()
+        self._witnesses = Witnesses.between(self._source.url, self._target.url, *labels)
+        self._comparison = Comparison(self._source, self._target, self._witnesses)
+        self._hints = Hints(self._source, self._target, self._witnesses)
+        try:
+            for project in self._projects(projects):
+                yield from self._project(keys.Project(project), runs)
+            if projects is None and runs is None and labels[0]:
+                yield from self._units(self._strangers())
+        finally:
+            if not self._dry_run:
+                self._witnesses.save()
+
+    # The two stores ------------------------------------------------------------------------
+
+    def _labels(self) -> tuple[str, str]:
+        """Which stores these are; the target gets a label of its own if it has none."""
+        mine = self._patience(lambda: _label(self._source))
+        theirs = self._patience(lambda: _label(self._target))
+        if not theirs and not self._dry_run:
+            theirs = str(uuid.uuid4())
+            label = orjson.dumps({"podstack": FORMAT, "store": theirs})
+            self._patience(lambda: self._target.put(keys.STORE, label))
+        return mine, theirs
+
+    def _projects(self, wanted: Collection[str] | None) -> list[str]:
+        found = self._patience(lambda: list(self._source.list_dirs(_PROJECTS)))
+        known = [name for name in found if names.is_id(name)]
+        for name in wanted or ():
+            if name not in known:
+                raise NotFoundError.among("project", name, known)
+        return known if wanted is None else [name for name in known if name in wanted]
+
+    def _project(self, project: keys.Project, runs: Collection[str] | None) -> Iterator[None]:
+        buried = yield from self._bury(project, runs)
+        self._hints.begin(project, self._patience)
+        prefixes = [project.root] if runs is None else [project.run(run) for run in sorted(runs)]
+        pending = (
+            p for prefix in prefixes for p in self._pending(prefix) if self._lives(p, buried)
+        )
+        yield from self._units(pending)
+        if runs is None and not self._dry_run:
+            yield from self._crew.each(
+                self._guarded(hint.key, lambda h=hint: self._send_hint(h))  # type: ignore[misc]
+                for hint in self._hints.of_the_living(buried)
+            )
+
+    def _send_hint(self, hint: BlobInfo) -> None:
+        for written in self._hints.send(hint):
+            self._tally.copied(written.key, written.size, "")
+
+    def _bury(self, project: keys.Project, runs: Collection[str] | None) -> Iterator[Any | None]:
+        """Copy the tombs; returns the runs that have one on either side."""
+        here = self._patience(lambda: list(self._source.list(project.tombs)))
+        there = {i.key for i in self._patience(lambda: list(self._target.list(project.tombs)))}
+        tombs = {_buried(project, info.key): info for info in here}
+        new = [
+            Item(info, info.key, None)
+            for run, info in tombs.items()
+            if names.is_id(run) and info.key not in there and (runs is None or run in runs)
+        ]
+        yield from self._crew.each(self._copying(item, None) for item in new)
+        return set(tombs) | {_buried(project, key) for key in there}
+
+    def _lives(self, pending: _Pending, buried: set[str]) -> bool:
+        if pending.unit.run in buried:
+            self._tally.skipped.add(pending.unit.run)
+            return False
+        return True
+
+    # What may be lacking -------------------------------------------------------------------
+
+    def _strangers(self) -> Iterator[_Pending]:
+        """Objects that this version knows nothing of, beside the projects."""
+        tops = self._patience(lambda: list(self._source.list_dirs()))
+        for top in tops:
+            if unit_of(f"{top}/-") is not None and is_plain_key(top):
+                yield from self._pending(f"{top}/")
+
+    def _pending(self, prefix: str) -> Iterator[_Pending]:
+        """The units below a prefix that may lack something, by two listings side by side."""
+        theirs = _Groups(self._listed(self._target, prefix))
+        for unit, infos in _grouped(self._checked(self._listed(self._source, prefix))):
+            there = theirs.of(unit)
+            found = suspects(infos, there, self._witnesses)
+            if found:
+                size = sum(_growth(suspect) for suspect in found)
+                self._tally.total += size
+                yield _Pending(unit, size, not there)
+
+    def _listed(self, backend: Backend, prefix: str) -> Iterator[BlobInfo]:
+        """A listing that goes on where an outage broke it off."""
+        last = ""
+        while True:
+            listing = self._patience(lambda: iter(backend.list(prefix, start_after=last)))
+            try:
+                for info in listing:
+                    last = info.key
+                    yield info
+                return
+            except BackendError as error:
+                self._patience.wait_for(error)
+
+    def _checked(self, listing: Iterable[BlobInfo]) -> Iterator[BlobInfo]:
+        for info in listing:
+            if is_plain_key(info.key):
+                yield info
+            else:
+                reason = "its key would lead out of a store; it was not copied"
+                self._tally.failed(info.key, UsageError(reason))
+
+    # Waves of units ------------------------------------------------------------------------
+
+    def _units(self, pending: Iterable[_Pending]) -> Iterator[None]:
+        for wave in _waves(pending):
+            looks = [_Look(unit, is_new=is_new) for unit, _, is_new in wave]
+            yield from self._wave(looks)
+
+    def _wave(self, looks: list[_Look]) -> Iterator[None]:
+        """Facts are read first and written last; hints are taken before and sent after them."""
+        due = looks
+        for _ in range(_LOOKS):
+            yield from self._crew.each(self._looking(look) for look in due)
+            yield from self._crew.each(
+                self._copying(item, look) for look in due for item in look.items
+            )
+            due = [look for look in due if look.missed]
+            if not due:
+                break
+        yield from self._crew.each(
+            self._stating(item, lines, look) for look in looks for item, lines in look.facts
+        )
+        changed = [look for look in looks if self._tally.has_changed(look.unit.run)]
+        if not self._dry_run:
+            yield from self._crew.each(
+                self._guarded(look.unit.prefix, lambda seen=look: self._hint(seen))  # type: ignore[misc]
+                for look in changed
+            )
+
+    def _hint(self, look: _Look) -> None:
+        for written in self._hints.tell_of(look.unit, is_new=look.is_new):
+            self._tally.copied(written.key, written.size, "")
+
+    def _looking(self, look: _Look) -> Callable[[], None]:
+        return self._guarded(look.unit.prefix, lambda: self._look(look))
+
+    def _look(self, look: _Look) -> None:
+        prefix, run = look.unit.prefix, look.unit.run
+        look.facts, look.items, look.missed = [], [], False
+        there = [] if look.is_new else self._of_unit(self._target, look.unit)
+        self._hints.take(look.unit)
+        if run:
+            facts = list(self._source.list(f"{prefix}meta/"))
+            for item in self._comparison.lacking(filter(_is_plain_fact, facts), there):
+                look.facts.append((item, read_log(self._source, item.info.key)))
+        for item in self._comparison.lacking(self._of_unit(self._source, look.unit), there):
+            if not (run and _is_plain_fact(item.info)):
+                look.items.append(item)
+
+    def _of_unit(self, backend: Backend, unit: Unit) -> list[BlobInfo]:
+        found = backend.list(unit.prefix)
+        return [info for info in found if is_plain_key(info.key) and unit_of(info.key) == unit]
+
+    # One object ----------------------------------------------------------------------------
+
+    def _copying(self, item: Item, look: _Look | None) -> Callable[[], None]:
+        def copy() -> None:
+            if self._dry_run:
+                self._count(item, look, item.info.size)
+                return
+            try:
+                if is_log(item.info.key):
+                    lines = read_log(self._source, item.info.key)
+                    self._wrote(item, look, write_log(self._target, item, lines))
+                else:
+                    self._wrote(item, look, copy_file(self._source, self._target, item))
+            except BlobMissing:
+                if look is not None:
+                    look.missed = True
+
+        return self._guarded(item.info.key, copy)
+
+    def _stating(self, item: Item, lines: bytes, look: _Look) -> Callable[[], None]:
+        def state() -> None:
+            if self._dry_run:
+                self._count(item, look, len(lines))
+            else:
+                self._wrote(item, look, write_log(self._target, item, lines))
+
+        return self._guarded(item.info.key, state)
+
+    def _wrote(self, item: Item, look: _Look | None, written: Written | None) -> None:
+        """Count it; and remember it where sizes alone would not tell the next time."""
+        if written is None and item.there is not None:
+            self._witnesses.note(item.info, item.there)
+        if written is None:
+            return
+        if written.key != item.info.key or written.size != item.info.size:
+            self._witnesses.note(item.info, BlobInfo(written.key, written.size, ""))
+        self._count(item, look, written.size)
+
+    def _count(self, item: Item, look: _Look | None, size: int) -> None:
+        self._tally.copied(item.key, size, look.unit.run if look else "")
+
+    def _guarded(self, key: str, job: Callable[[], None]) -> Callable[[], None]:
+        """A job whose failure costs this object only, unless a store is closed or gone."""
+
+        def guarded() -> None:
+            try:
+                self._patience(job)
+            except AccessDeniedError:
+                raise
+            except BlobMissing:
+                return  # it went; what replaced it comes with the next sync
+            except (BackendError, UsageError, OSError) as error:
+                if self._patience.is_over(error):
+                    raise
+                self._tally.failed(key, error)
+
+        return guarded
+
+
+class _Groups:
+    """A sorted listing, asked for one unit after the other in the same order."""
+
+    def __init__(self, listing: Iterator[BlobInfo]) -> None:
+        self._groups = _grouped(listing)
+        self._next = next(self._groups, None)
+
+    def of(self, unit: Unit) -> list[BlobInfo]:
+        while self._next is not None and self._next[0].prefix < unit.prefix:
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != unit:
+            return []
+        return self._next[1]
+
+
+def _grouped(listing: Iterable[BlobInfo]) -> Iterator[tuple[Unit, list[BlobInfo]]]:
+    for unit, infos in groupby(listing, key=lambda info: unit_of(info.key)):
+        if unit is not None:
+            yield unit, list(infos)
+
+
+def _waves(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
+    wave: list[_Pending] = []
+    for entry in pending:
+        wave.append(entry)
+        if len(wave) == _WAVE:
+            yield wave
+            wave = []
+    if wave:
+        yield wave
+
+
+def _growth(suspect: Suspect) -> int:
+    return max(0, suspect.size - (suspect.there.size if suspect.there else 0))
+
+
+def _is_plain_fact(info: BlobInfo) -> bool:
+    return is_plain_key(info.key) and is_log(info.key) and kind_of(info.key) == "facts"
+
+
+def _buried(project: keys.Project, key: str) -> str:
+    return key[len(project.tombs) :].removesuffix(".json")
+
+
+def _label(backend: Backend) -> str:
+    """The id of a store; empty where it has no label.
+
+    Raises:
+        UsageError: it is of a later format.
+    """
+    try:
+        facts = orjson.loads(backend.get(keys.STORE))
+    except BlobMissing:
+        return ""
+    except ValueError:
+        facts = None
+    version = facts.get("podstack") if isinstance(facts, dict) else None
+    if version != FORMAT:
+        raise UsageError(
+            f"The store {backend.url} says format {names.short(version)}; this podstack copies "
+            f"format {FORMAT}. Upgrade podstack, or check that podstack.json is one."
+        )
+    return str(facts.get("store") or "")
+
+
+def _refuse_nesting(source: Backend, target: Backend) -> None:
+    """
+    Raises:
+        UsageError: both are one store, or one lies in the other.
+    """
+    if source.url == target.url:
+        raise UsageError(f"{source.url} cannot be copied into itself: name two stores.")
+    if isinstance(source, LocalStore) and isinstance(target, LocalStore):
+        mine, theirs = (s.path(keys.STORE).resolve().parent for s in (source, target))
+        if mine == theirs or mine in theirs.parents or theirs in mine.parents:
+            raise UsageError(
+                f"{source.url} and {target.url} are one folder, or one lies in the other: name two "
+                "that are apart."
+            )
