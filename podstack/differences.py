@@ -230,7 +230,9 @@ class Comparison:
     def _holder_of(self, suspect: Suspect, length: int) -> BlobInfo | None:
         """The range that has as much of a segment as the source."""
         segment = keys.segment_of(suspect.key)
-        for info in suspect.holders if segment else ():
+        if segment is None:
+            return None
+        for info in suspect.holders:
             part = _opened(self._target, info)
             if part and part.index.segments[segment.seq - part.place.first].bytes >= length:
                 return info
@@ -239,11 +241,13 @@ class Comparison:
     def _range_holder_of(self, suspect: Suspect) -> BlobInfo | None:
         """The range that has the same segments as a smaller one of the source."""
         inner = _opened(self._source, suspect.forms[0]) if suspect.holders else None
-        for info in suspect.holders if inner else ():
+        if inner is None:
+            return None
+        for info in suspect.holders:
             outer = _opened(self._target, info)
             first = inner.place.first - outer.place.first if outer else 0
-            size = len(inner.index.segments)
-            if outer and outer.index.segments[first : first + size] == inner.index.segments:
+            end = first + len(inner.index.segments)
+            if outer and outer.index.segments[first:end] == inner.index.segments:
                 return info
         return None
 

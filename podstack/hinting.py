@@ -2,7 +2,8 @@
 
 The hint of a run is read before its facts and sent after them, so that what it tells of is there.
 A hint that ended long ago may be swept before anybody saw it: then, and where there is none, a run
-that the target knew before gets one as an edit does. A run that is new there is found by its folder.
+that the target knew before gets one as an edit does. A run that is new there is found by its
+folder.
 """
 
 from __future__ import annotations

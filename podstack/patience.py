@@ -46,16 +46,6 @@ class Patience:
                 self._heard = monotonic()
             return answer
 
-    def wait_for(self, error: BaseException) -> None:
-        """One pause after an error in the middle of an answer.
-
-        Raises:
-            BackendUnavailable: `error`, where that is long over, or any other error at once.
-        """
-        if not isinstance(error, BackendUnavailable):
-            raise error
-        self._pause(Backoff(), error, self._heard + self._seconds)
-
     def is_over(self, error: BaseException) -> bool:
         """Whether it is not one object, but a store that gives no answer."""
         silent = monotonic() - self._heard

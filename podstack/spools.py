@@ -4,8 +4,8 @@
     <spool folder>/<12 hex digits>/offline/     a store: what was recorded with mode="offline"
     <spool folder>/<12 hex digits>/<writer>/    a store: what one process has not sent yet
 
-A process holds a lock on `.lock` in its folder for as long as it lives, and sends what is in it. One
-whose lock is free belongs to nobody: it is taken, sent, compared with the store, and only then
+A process holds a lock on `.lock` in its folder for as long as it lives, and sends what is in it.
+One whose lock is free belongs to nobody: it is taken, sent, compared with the store, and only then
 removed. `offline/` has no lock, for several processes write there: it is sent and kept.
 """
 
@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from podstack import config, keys, names
 from podstack.backend import Backend, LocalStore, open_backend
@@ -29,10 +29,11 @@ from podstack.sync import Progress, SyncReport, sync
 from podstack.transfer import is_log, read_log
 from podstack.witnesses import Witnesses
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 OFFLINE = "offline"
 LOCK = ".lock"
@@ -60,7 +61,7 @@ class Sent(NamedTuple):
 
 
 def waiting(uri: str | None = None) -> list[WaitingSpool]:
-    """Everything that waits, or what waits for one store; folders that hold nothing are left out."""
+    """Everything that waits, or what waits for one store. Empty folders are left out."""
     found = []
     for home in _folders(config.spool_folder()):
         meant_for = _meant_for(home)
@@ -190,7 +191,7 @@ def _take(descriptor: int) -> bool:
 
 
 def _has_all(source: Backend, target: Backend, prefix: str = "") -> bool:
-    """Whether a listing of the target shows all that the source has; what is torn does not count."""
+    """Whether a listing of the target shows all that the source has, but for torn lines."""
     comparison = Comparison(source, target, Witnesses())  # asks, and trusts no memory
     buried = _tombs(source) | _tombs(target)
     here = [

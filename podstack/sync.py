@@ -15,8 +15,9 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import groupby, islice
+from typing import NamedTuple
 
 import orjson
 
@@ -46,6 +47,7 @@ from podstack.store import FORMAT
 from podstack.transfer import Diverged, Written, copy_file, is_log, read_log, write_log
 from podstack.witnesses import Witnesses
 
+_PAGE = 50_000  # objects of a listing that are held in memory
 _WAVE = 64  # units whose objects are on their way at once
 _LOOKS = 3  # at a unit whose objects moved before they were read
 _PROJECTS = "projects/"
@@ -225,12 +227,13 @@ class _Sync:
         self, projects: Collection[str] | None, runs: Collection[str] | None
     ) -> Iterator[None]:
         _refuse_nesting(self._source, self._target)
+        wanted = self._projects(projects)
         labels = self._labels()
         self._witnesses = Witnesses.between(self._source.url, self._target.url, *labels)
         self._comparison = Comparison(self._source, self._target, self._witnesses)
         self._hints = Hints(self._source, self._target, self._witnesses)
         try:
-            for project in self._projects(projects):
+            for project in wanted:
                 yield from self._project(keys.Project(project), runs)
             if projects is None and runs is None and labels[0]:
                 yield from self._units(self._strangers())
@@ -259,7 +262,8 @@ class _Sync:
         return known if wanted is None else [name for name in known if name in wanted]
 
     def _project(self, project: keys.Project, runs: Collection[str] | None) -> Iterator[None]:
-        buried = yield from self._bury(project, runs)
+        new, buried = self._tombs(project, runs)
+        yield from self._crew.each(self._copying(item, None) for item in new)
         self._hints.begin(project, self._patience)
         prefixes = [project.root] if runs is None else [project.run(run) for run in sorted(runs)]
         pending = (
@@ -276,8 +280,10 @@ class _Sync:
         for written in self._hints.send(hint):
             self._tally.copied(written.key, written.size, "")
 
-    def _bury(self, project: keys.Project, runs: Collection[str] | None) -> Iterator[Any | None]:
-        """Copy the tombs; returns the runs that have one on either side."""
+    def _tombs(
+        self, project: keys.Project, runs: Collection[str] | None
+    ) -> tuple[list[Item], set[str]]:
+        """The tombs that the target lacks, and the runs that have one on either side."""
         here = self._patience(lambda: list(self._source.list(project.tombs)))
         there = {i.key for i in self._patience(lambda: list(self._target.list(project.tombs)))}
         tombs = {_buried(project, info.key): info for info in here}
@@ -286,8 +292,7 @@ class _Sync:
             for run, info in tombs.items()
             if names.is_id(run) and info.key not in there and (runs is None or run in runs)
         ]
-        yield from self._crew.each(self._copying(item, None) for item in new)
-        return set(tombs) | {_buried(project, key) for key in there}
+        return new, set(tombs) | {_buried(project, key) for key in there}
 
     def _lives(self, pending: _Pending, buried: set[str]) -> bool:
         if pending.unit.run in buried:
@@ -316,17 +321,12 @@ class _Sync:
                 yield _Pending(unit, size, not there)
 
     def _listed(self, backend: Backend, prefix: str) -> Iterator[BlobInfo]:
-        """A listing that goes on where an outage broke it off."""
-        last = ""
-        while True:
-            listing = self._patience(lambda: iter(backend.list(prefix, start_after=last)))
-            try:
-                for info in listing:
-                    last = info.key
-                    yield info
-                return
-            except BackendError as error:
-                self._patience.wait_for(error)
+        """A listing, page by page, so that an outage costs a page and not all of it."""
+        last, page = "", [BlobInfo("", 0, "")] * _PAGE
+        while len(page) == _PAGE:
+            page = self._patience(partial(_page, backend, prefix, last))
+            yield from page
+            last = page[-1].key if page else last
 
     def _checked(self, listing: Iterable[BlobInfo]) -> Iterator[BlobInfo]:
         for info in listing:
@@ -460,6 +460,10 @@ class _Groups:
         if self._next is None or self._next[0] != unit:
             return []
         return self._next[1]
+
+
+def _page(backend: Backend, prefix: str, last: str) -> list[BlobInfo]:
+    return list(islice(backend.list(prefix, start_after=last), _PAGE))
 
 
 def _grouped(listing: Iterable[BlobInfo]) -> Iterator[tuple[Unit, list[BlobInfo]]]:
