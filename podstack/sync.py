@@ -38,6 +38,7 @@ from podstack.errors import (
     AccessDeniedError,
     BackendError,
     BlobMissing,
+    DamagedError,
     NotFoundError,
     UsageError,
 )
@@ -379,10 +380,16 @@ class _Sync:
         if run:
             facts = list(self._source.list(f"{prefix}meta/"))
             for item in self._comparison.lacking(filter(_is_plain_fact, facts), there):
-                look.facts.append((item, read_log(self._source, item.info.key)))
+                self._read_fact(look, item)
         for item in self._comparison.lacking(self._of_unit(self._source, look.unit), there):
             if not (run and _is_plain_fact(item.info)):
                 look.items.append(item)
+
+    def _read_fact(self, look: _Look, item: Item) -> None:
+        try:
+            look.facts.append((item, read_log(self._source, item.info.key)))
+        except DamagedError as error:
+            self._tally.failed(item.info.key, error)
 
     def _of_unit(self, backend: Backend, unit: Unit) -> list[BlobInfo]:
         found = backend.list(unit.prefix)
