@@ -1,15 +1,17 @@
-"""Back up a store while a run is writing into it: copy the folder, and read the copy.
+"""Back up a store while a run is writing into it: `podstack sync`, and read the copy.
 
-Metrics and facts are whole in the copy, as far as the run was then. An artifact that is logged at
-that very moment may be missing from it (and copytree may say so): the next copy has it.
+Metrics and facts are whole in the copy, as far as the run was then. Run it again, as often as you
+like: only what is new is copied, and nothing in the copy is ever shortened or deleted. A bucket
+does as well as a folder: `podstack sync podstack-store s3://bucket/store`.
 """
 
-import shutil
+import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from podstack import MLOpsClient, Run
+
+BACKUP = "podstack-backup"
 
 
 def log_until(copied: threading.Event, run: Run) -> None:
@@ -17,19 +19,7 @@ def log_until(copied: threading.Event, run: Run) -> None:
         run.log_metrics({"loss": 0.25})
 
 
-def copy_if_there(source: str, target: str) -> None:
-    """The store has small files that come and go; one that goes while we copy is not missed."""
-    try:
-        shutil.copy2(source, target)
-    except FileNotFoundError:
-        pass
-
-
 def main() -> None:
-    backup = Path("podstack-backup")
-    if backup.exists():
-        sys.exit(f"{backup} exists already: move it away first.")
-
     client = MLOpsClient()
     experiment = client.create_experiment("backup")
     with client.start_run(experiment_id=experiment.id, name="busy") as run:
@@ -37,12 +27,15 @@ def main() -> None:
         copied = threading.Event()
         training = threading.Thread(target=log_until, args=(copied, run))
         training.start()
-        shutil.copytree(client.uri, backup, copy_function=copy_if_there)  # or rsync, or cp -r
-        copied.set()
-        training.join()
+        try:
+            command = [sys.executable, "-m", "podstack", "sync", client.uri, BACKUP]
+            subprocess.run(command, check=True)  # `podstack sync podstack-store podstack-backup`
+        finally:
+            copied.set()
+            training.join()
         run.log_metrics({"loss": 0.125})  # too late for the copy
 
-    original, copy = client.get_run(run.id), MLOpsClient(backup).get_run(run.id)
+    original, copy = client.get_run(run.id), MLOpsClient(BACKUP).get_run(run.id)
     print(f"the run:  {len(original.metrics['loss']):,} steps")
     print(f"the copy: {len(copy.metrics['loss']):,} steps, as far as the run was then")
 
