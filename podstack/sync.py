@@ -370,7 +370,13 @@ class _Sync:
             self._tally.copied(written.key, written.size, "")
 
     def _looking(self, look: _Look) -> Callable[[], None]:
-        return self._guarded(look.unit.prefix, lambda: self._look(look))
+        def looked() -> None:
+            try:
+                self._look(look)
+            except BlobMissing:  # compacted, or moved to its final name, before it was read
+                look.missed = True
+
+        return self._guarded(look.unit.prefix, looked)
 
     def _look(self, look: _Look) -> None:
         prefix, run = look.unit.prefix, look.unit.run

@@ -8,7 +8,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -447,6 +447,46 @@ def test_a_store_that_was_compacted_on_one_side_reads_the_same(
         target.calls.clear()
         sync(folder(store), target)
         assert target.calls["get"] == 1  # it knows by now what the range holds
+
+
+class Meanwhile(FaultyBackend):
+    """Something happens to the store right before points are read from it for the first time."""
+
+    def __init__(self, store: Backend, happens: Callable[[], object]) -> None:
+        super().__init__(store)
+        self.happens: Callable[[], object] | None = happens
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        if "/metrics/" in key and self.happens is not None:
+            happens, self.happens = self.happens, None
+            happens()
+        return super().get(key, start, stop)
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+@pytest.mark.parametrize("form", ["plain", "packed"])
+def test_a_run_that_is_compacted_while_it_is_copied_arrives_whole(
+    small_segments: None,
+    store: Path,
+    tmp_path: Path,
+    client: MLOpsClient,
+    in_flight: int,
+    form: str,
+) -> None:
+    """Packed: the target has half of each log, so that the source is asked while looking."""
+    record(client, "r", steps=200)
+    expected, other = raw(store, "r"), tmp_path / "there"
+    if form == "packed":
+        sync(folder(store), folder(other))
+        for path in (other / KEYS.metrics("r")).rglob("*.jsonl"):
+            path.with_name(f"{path.name}.gz").write_bytes(packed(path.read_bytes()[:100]))
+            path.unlink()
+    source = Meanwhile(folder(store), lambda: compact(MLOpsClient(store)._store))
+    report = sync(source, folder(other), in_flight=in_flight)
+
+    assert source.happens is None
+    assert report.failed == ()
+    assert raw(other, "r") == expected
 
 
 def test_a_segment_that_grew_after_it_was_compacted_is_copied(
