@@ -10,24 +10,17 @@ there before them. It may be ended at any moment: the next one goes on where it 
 
 from __future__ import annotations
 
-import threading
 import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from itertools import groupby, islice
-from typing import NamedTuple
 
 import orjson
 
 from podstack import keys, names
 from podstack.backend import Backend, BlobInfo, LocalStore
-from podstack.clock import monotonic
 from podstack.differences import (
     Comparison,
     Item,
-    Suspect,
     Unit,
     is_plain_key,
     kind_of,
@@ -44,52 +37,16 @@ from podstack.errors import (
 )
 from podstack.hinting import Hints
 from podstack.patience import Crew, Patience
+from podstack.pending import PAGE, Groups, Pending, grouped, growth, page_of, waves
 from podstack.store import FORMAT
-from podstack.transfer import Diverged, Written, copy_file, is_log, read_log, write_log
+from podstack.tally import Failed, Progress, SyncReport, Tally
+from podstack.transfer import Written, copy_file, is_log, read_log, write_log
 from podstack.witnesses import Witnesses
 
-_PAGE = 50_000  # objects of a listing that are held in memory
-_WAVE = 64  # units whose objects are on their way at once
+__all__ = ["Failed", "Progress", "SyncReport", "steps", "sync"]
+
 _LOOKS = 3  # at a unit whose objects moved before they were read
 _PROJECTS = "projects/"
-
-
-class Failed(NamedTuple):
-    """An object that could not be copied, and why."""
-
-    key: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What was copied, or with `dry_run` what would be.
-
-    bytes: as they were written. kinds: objects by kind. runs: the ids of those that got something.
-    skipped: runs that were purged on one side. diverged: logs that are no longer one log.
-    """
-
-    objects: int = 0
-    bytes: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
-    runs: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    diverged: tuple[str, ...] = ()
-    failed: tuple[Failed, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the target now has all that the source had."""
-        return not self.failed and not self.diverged
-
-
-class Progress(NamedTuple):
-    """How far it came. total: bytes that are to be looked at, as far as they are known."""
-
-    objects: int
-    bytes: int
-    total: int
 
 
 def sync(
@@ -145,49 +102,6 @@ def steps(
         done(work.report)
 
 
-class _Tally:
-    """What was done so far. Every method may be called from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._started = monotonic()
-        self.objects = self.bytes = self.total = 0
-        self._kinds: Counter[str] = Counter()
-        self._runs: set[str] = set()
-        self.skipped: set[str] = set()
-        self._diverged: list[str] = []
-        self._failed: list[Failed] = []
-
-    def copied(self, key: str, size: int, run: str) -> None:
-        with self._lock:
-            self.objects += 1
-            self.bytes += size
-            self._kinds[kind_of(key)] += 1
-            if run:
-                self._runs.add(run)
-
-    def has_changed(self, run: str) -> bool:
-        return run in self._runs
-
-    def failed(self, key: str, error: Exception) -> None:
-        with self._lock:
-            if isinstance(error, Diverged):
-                self._diverged.append(key)
-            self._failed.append(Failed(names.printable(key), str(error)))
-
-    def report(self) -> SyncReport:
-        return SyncReport(
-            self.objects,
-            self.bytes,
-            dict(sorted(self._kinds.items())),
-            tuple(sorted(self._runs)),
-            tuple(sorted(self.skipped)),
-            tuple(self._diverged),
-            tuple(self._failed),
-            monotonic() - self._started,
-        )
-
-
 class _Look:
     """A unit on its way: its facts as they were read, and what else it lacks."""
 
@@ -198,14 +112,6 @@ class _Look:
         self.missed = False
 
 
-class _Pending(NamedTuple):
-    """A unit that may lack something. is_new: the target has nothing of it."""
-
-    unit: Unit
-    size: int
-    is_new: bool
-
-
 class _Sync:
     """One sync, from its first listing to its report."""
 
@@ -214,11 +120,11 @@ class _Sync:
     ) -> None:
         self._source, self._target = source, target
         self._crew, self._patience, self._dry_run = crew, patience, dry_run
-        self._tally = _Tally()
+        self._tally = Tally()
 
     @property
     def so_far(self) -> Progress:
-        return Progress(self._tally.objects, self._tally.bytes, self._tally.total)
+        return self._tally.so_far
 
     @property
     def report(self) -> SyncReport:
@@ -295,7 +201,7 @@ class _Sync:
         ]
         return new, set(tombs) | {_buried(project, key) for key in there}
 
-    def _lives(self, pending: _Pending, buried: set[str]) -> bool:
+    def _lives(self, pending: Pending, buried: set[str]) -> bool:
         if pending.unit.run in buried:
             self._tally.skipped.add(pending.unit.run)
             return False
@@ -303,29 +209,29 @@ class _Sync:
 
     # What may be lacking -------------------------------------------------------------------
 
-    def _strangers(self) -> Iterator[_Pending]:
+    def _strangers(self) -> Iterator[Pending]:
         """Objects that this version knows nothing of, beside the projects."""
         tops = self._patience(lambda: list(self._source.list_dirs()))
         for top in tops:
             if unit_of(f"{top}/-") is not None and is_plain_key(top):
                 yield from self._pending(f"{top}/")
 
-    def _pending(self, prefix: str) -> Iterator[_Pending]:
+    def _pending(self, prefix: str) -> Iterator[Pending]:
         """The units below a prefix that may lack something, by two listings side by side."""
-        theirs = _Groups(self._listed(self._target, prefix))
-        for unit, infos in _grouped(self._checked(self._listed(self._source, prefix))):
+        theirs = Groups(self._listed(self._target, prefix))
+        for unit, infos in grouped(self._checked(self._listed(self._source, prefix))):
             there = theirs.of(unit)
             found = suspects(infos, there, self._witnesses)
             if found:
-                size = sum(_growth(suspect) for suspect in found)
+                size = sum(growth(suspect) for suspect in found)
                 self._tally.total += size
-                yield _Pending(unit, size, not there)
+                yield Pending(unit, size, not there)
 
     def _listed(self, backend: Backend, prefix: str) -> Iterator[BlobInfo]:
         """A listing, page by page, so that an outage costs a page and not all of it."""
-        last, page = "", [BlobInfo("", 0, "")] * _PAGE
-        while len(page) == _PAGE:
-            page = self._patience(partial(_page, backend, prefix, last))
+        last, page = "", [BlobInfo("", 0, "")] * PAGE
+        while len(page) == PAGE:
+            page = self._patience(partial(page_of, backend, prefix, last))
             yield from page
             last = page[-1].key if page else last
 
@@ -339,8 +245,8 @@ class _Sync:
 
     # Waves of units ------------------------------------------------------------------------
 
-    def _units(self, pending: Iterable[_Pending]) -> Iterator[None]:
-        for wave in _waves(pending):
+    def _units(self, pending: Iterable[Pending]) -> Iterator[None]:
+        for wave in waves(pending):
             looks = [_Look(unit, is_new=is_new) for unit, _, is_new in wave]
             yield from self._wave(looks)
 
@@ -458,46 +364,6 @@ class _Sync:
                 self._tally.failed(key, error)
 
         return guarded
-
-
-class _Groups:
-    """A sorted listing, asked for one unit after the other in the same order."""
-
-    def __init__(self, listing: Iterator[BlobInfo]) -> None:
-        self._groups = _grouped(listing)
-        self._next = next(self._groups, None)
-
-    def of(self, unit: Unit) -> list[BlobInfo]:
-        while self._next is not None and self._next[0].prefix < unit.prefix:
-            self._next = next(self._groups, None)
-        if self._next is None or self._next[0] != unit:
-            return []
-        return self._next[1]
-
-
-def _page(backend: Backend, prefix: str, last: str) -> list[BlobInfo]:
-    return list(islice(backend.list(prefix, start_after=last), _PAGE))
-
-
-def _grouped(listing: Iterable[BlobInfo]) -> Iterator[tuple[Unit, list[BlobInfo]]]:
-    for unit, infos in groupby(listing, key=lambda info: unit_of(info.key)):
-        if unit is not None:
-            yield unit, list(infos)
-
-
-def _waves(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
-    wave: list[_Pending] = []
-    for entry in pending:
-        wave.append(entry)
-        if len(wave) == _WAVE:
-            yield wave
-            wave = []
-    if wave:
-        yield wave
-
-
-def _growth(suspect: Suspect) -> int:
-    return max(0, suspect.size - (suspect.there.size if suspect.there else 0))
 
 
 def _is_plain_fact(info: BlobInfo) -> bool:
