@@ -37,6 +37,8 @@ class MLOpsClient:
         project: the project inside the store. Default: PODSTACK_PROJECT, else `default`.
         mode: `online`; `offline`, which writes where nothing needs a network; or `disabled`,
             which writes nothing. Default: PODSTACK_MODE, else `online`.
+        storage_options: keyword arguments of the backend, such as `{"profile": "lab"}` for S3;
+            those that are no secret may stand in the URL too: `s3://bucket/team?profile=lab`.
 
     Raises:
         UsageError: no backend serves the URL, or the mode or the project's name is not one.
@@ -51,8 +53,9 @@ class MLOpsClient:
         api_token: str | None = None,
         project: str | None = None,
         mode: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._store = Store(settings(uri, api_token, project, mode))
+        self._store = Store(settings(uri, api_token, project, mode, storage_options))
 
     # Experiments ---------------------------------------------------------------------------
 
@@ -184,6 +187,8 @@ class MLOpsClient:
         if parent_run_id is not None:
             facts["parent"] = self.get_run(parent_run_id).id
         self._store.is_there()
+        if run_id is not None and self._store.delivery is not None:
+            self._store.delivery.adopt()
         run = Run(self._store, run_id or names.new_run_id())
         if run_id is not None and run_id in self._store.reader.purged():
             raise UsageError(
@@ -197,6 +202,8 @@ class MLOpsClient:
             self._resume(run, facts)
         else:
             self._begin(run, facts)
+        if self._store.delivery is not None:
+            self._store.delivery.began()
         self._capture(run, parts)
         return run
 

@@ -6,6 +6,9 @@ PODSTACK_PROJECT    the project inside the store                              (d
 PODSTACK_MODE       online, offline or disabled                               (online)
 PODSTACK_USER       who runs this                                             (the system's user)
 PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the cache folder)
+PODSTACK_SPOOL_LIMIT        bytes that may wait there, such as 500MB          (10GB)
+PODSTACK_FINISH_TIMEOUT     seconds that the end waits for a store elsewhere  (30)
+PODSTACK_NETWORK_FILESYSTEMS    types of filesystem that count as elsewhere   (nfs, cifs, …: mounts.py)
 PODSTACK_CACHE      where readers keep their indexes                          (the cache folder)
 PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1: everything)
 PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)
@@ -18,9 +21,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from podstack.errors import UsageError
 from podstack.names import check_id, short
@@ -44,13 +47,18 @@ class Settings(NamedTuple):
     project: str
     mode: str
     api_token: str | None = None
+    storage_options: tuple[tuple[str, Any], ...] = ()  # of the backend; may hold secrets
 
-    def __repr__(self) -> str:  # a token is never shown
+    def __repr__(self) -> str:  # a secret is never shown
         return f"Settings(uri={self.uri!r}, project={self.project!r}, mode={self.mode!r})"
 
 
 def settings(
-    uri: str | os.PathLike[str] | None, api_token: str | None, project: str | None, mode: str | None
+    uri: str | os.PathLike[str] | None,
+    api_token: str | None,
+    project: str | None,
+    mode: str | None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Settings:
     """What was passed, else the environment, else the default.
 
@@ -66,6 +74,7 @@ def settings(
         project=check_id("project", project),
         mode=mode,
         api_token=api_token or os.environ.get("PODSTACK_API_TOKEN"),
+        storage_options=tuple(sorted((storage_options or {}).items())),
     )
 
 
@@ -86,6 +95,47 @@ def spool_folder() -> Path:
     """Where runs wait that cannot be written to their store directly."""
     named = os.environ.get("PODSTACK_SPOOL")
     return Path(named) if named else _users_cache() / "spool"  # PODSTACK_CACHE may be emptied
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def spool_limit() -> int:
+    """Bytes that may wait in the spool: PODSTACK_SPOOL_LIMIT, else 10 GB.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    text = os.environ.get("PODSTACK_SPOOL_LIMIT") or "10GB"
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"PODSTACK_SPOOL_LIMIT is a size such as 500MB or 10GB, not {short(text)}."
+        )
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def finish_timeout() -> float:
+    """Seconds that the end of a run or a process waits: PODSTACK_FINISH_TIMEOUT, else 30.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    text = os.environ.get("PODSTACK_FINISH_TIMEOUT") or "30"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise UsageError(f"PODSTACK_FINISH_TIMEOUT is a number of seconds, not {short(text)}.")
+    return seconds
+
+
+def network_filesystems() -> frozenset[str] | None:
+    """The types of PODSTACK_NETWORK_FILESYSTEMS; None where it is not set."""
+    text = os.environ.get("PODSTACK_NETWORK_FILESYSTEMS")
+    return None if text is None else frozenset(part.strip() for part in text.split(","))
 
 
 def quiet() -> bool:

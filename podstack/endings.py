@@ -4,6 +4,7 @@
 - `sys.exit` with any other code, an uncaught exception: failed, with the traceback kept
 - Ctrl-C, SIGTERM, SIGHUP: killed
 - a forked child: never ends its parent's run
+- a second Ctrl-C, while something is waited for: nothing more is
 - SIGKILL, `os._exit`, power loss: nothing can run; a reader finds the run lost
 
 Hooks are set with the first run and call whatever was there before. A signal that the program
@@ -17,16 +18,19 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
+from podstack import config
 from podstack.clock import monotonic
 from podstack.console import warn
 from podstack.forks import renew_in_child
 from podstack.keeper import keeper
 from podstack.names import COMPLETED, FAILED, KILLED
 
-DEADLINE = 30.0  # seconds that the end of the interpreter waits at most
+AT_ONCE = 5.0  # seconds that a signal which ends the process is held up at most
 _SIGNALS = ("SIGTERM", "SIGHUP")
 _MAX_TRACEBACK = 100_000  # characters
 
@@ -37,11 +41,16 @@ class Endable(Protocol):
         """Grows with everything that is logged."""
 
     def finish(
-        self, status: str = ..., *, error: str | None = ..., timeout: float = ...
+        self, status: str = ..., *, error: str | None = ..., timeout: float | None = ...
     ) -> None: ...
 
     def finish_at_once(self, status: str) -> None:
         """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
+
+
+class Sender(Protocol):
+    def send_rest(self, timeout: float) -> None:
+        """Wait for what is still on its way to a store elsewhere; say what does not arrive."""
 
 
 class Endings:
@@ -49,6 +58,8 @@ class Endings:
 
     def __init__(self) -> None:
         self._open: list[Endable] = []
+        self._senders: list[Sender] = []
+        self.in_haste = False  # Ctrl-C was pressed while something was waited for
         self._hooked = False
         self._verdict: tuple[str, str | None] | None = (
             None  # what an uncaught exception or sys.exit said
@@ -59,10 +70,26 @@ class Endings:
 
     def renew_in_child(self) -> None:
         self._open = []
+        self._senders = []
 
     def opened(self, run: Endable) -> None:
         self._open.append(run)
         self._hook()
+
+    def sends(self, sender: Sender) -> None:
+        """Something is on its way elsewhere, and has to be waited for at the end."""
+        if sender not in self._senders:
+            self._senders.append(sender)
+        self._hook()
+
+    @contextmanager
+    def hastened_by_ctrl_c(self) -> Iterator[None]:
+        """Around a wait: Ctrl-C ends it, and all later ones."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.in_haste = True
+            raise
 
     def closed(self, run: Endable) -> None:
         if run in self._open:
@@ -132,11 +159,26 @@ class Endings:
         status, error = self._verdict or (COMPLETED, None)
         if not self._is_final and self._progress_then != [run.progress for run in self._open]:
             status, error = COMPLETED, None  # that exit was caught, and training went on
-        deadline = monotonic() + DEADLINE
-        for run in list(self._open):
-            run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
-        if not keeper.wait(max(0.1, deadline - monotonic())):
-            warn(f"the disk did not sync all within {DEADLINE:.0f} s; what is logged is written")
+        patience = config.finish_timeout()
+        deadline = monotonic() + patience
+        try:
+            for run in list(self._open):
+                run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
+            if not keeper.wait(max(0.1, deadline - monotonic())):
+                warn(
+                    f"the disk did not sync all within {patience:.0f} s; what is logged is written"
+                )
+        except KeyboardInterrupt:
+            self.in_haste = True
+        for sender in self._senders:
+            self._end(sender, deadline)
+
+    def _end(self, sender: Sender, deadline: float) -> None:
+        try:
+            sender.send_rest(0.0 if self.in_haste else max(0.1, deadline - monotonic()))
+        except KeyboardInterrupt:
+            self.in_haste = True
+            sender.send_rest(0.0)  # which says what is left
 
 
 def verdict_of(error: BaseException | None) -> tuple[str, str | None]:

@@ -140,6 +140,9 @@ class Intake:
             progress.close()
 
     def _check_room(self, size: int) -> None:
+        delivery = self._store.delivery
+        if delivery is not None:
+            delivery.spool.check_room(size)
         folder = Path(self._store.folder.url)
         import shutil  # 3 ms that a run without files need not pay
 
@@ -179,6 +182,8 @@ class Intake:
         )
         waiting.unlink(missing_ok=True)
         _remove_empty(waiting.parent, stop="artifacts")
+        if self._store.delivery is not None:
+            self._store.delivery.file_waits()
 
 
 def _place(waiting: Path, target: Path) -> None:

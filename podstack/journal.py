@@ -23,8 +23,10 @@ from podstack.forks import renew_in_child
 from podstack.keeper import keeper
 from podstack.keys import Project, range_of
 from podstack.log import Log
+from podstack.spool import Spool
 
 SEGMENT = 8_000_000  # bytes after which a metrics log goes on in the next object
+SENT_SEGMENT = 1_000_000  # the same for the first of those that are sent elsewhere; then doubled
 SYNC_EVERY = 5.0  # seconds between two fsyncs
 HEARTBEAT = 10.0  # seconds; a writer silent for much longer is lost
 TEXT_SEGMENT = 1_000_000  # bytes after which captured output goes on in the next object
@@ -47,8 +49,8 @@ class Journal:
         self.next_step = 0
         self.now = clock.now  # epoch seconds, for the lines of points
         self._seals: list[tuple[int, int] | None] = []
-        self._facts = Log(store, self._facts_key, roll_at=float("inf"), opened=self._keep)
-        self._points = Log(store, self._points_key, roll_at=SEGMENT, opened=self._keep)
+        self._facts = Log(store, self._facts_key, roll_at=_never, opened=self._keep)
+        self._points = Log(store, self._points_key, roll_at=self._segment, opened=self._keep)
         self._text: Log | None = None
         self._aside = 0  # of `written`, what the run itself did not log
         self._append = self._points.append
@@ -69,6 +71,14 @@ class Journal:
 
     def _text_key(self, seq: int) -> str:
         return self._keys.console_segment(self._run, self.writer, seq)
+
+    def _segment(self, seq: int) -> float:
+        """Bytes of a segment. What is sent again as it grows begins small."""
+        return min(SEGMENT, SENT_SEGMENT << min(seq, 8)) if self._is_spooled else SEGMENT
+
+    @property
+    def _is_spooled(self) -> bool:
+        return isinstance(self._store, Spool)
 
     def _keep(self) -> None:
         keeper.keep(self)
@@ -143,7 +153,7 @@ class Journal:
             self._text = Log(
                 self._store,
                 self._text_key,
-                roll_at=TEXT_SEGMENT,
+                roll_at=lambda seq: TEXT_SEGMENT,
                 opened=lambda: None,
                 memory=TEXT_MEMORY,
                 warner=Silence,
@@ -299,7 +309,7 @@ class Journal:
             try:
                 data = self._store.get(self._points_key(full))
             except BlobMissing:
-                if self._is_compacted(full):  # its range has a checksum of it
+                if self._is_spooled or self._is_compacted(full):  # its range has a checksum
                     self._seals.append(None)
                     continue
                 data = b""  # deleted meanwhile
@@ -352,3 +362,8 @@ class Journal:
             return next((row for row in lines if not points.is_system(row["v"])), {})
         except (BackendError, ValueError, TypeError, KeyError):
             return {}  # a line of more than 64 kB, or deleted: a hint does without
+
+
+def _never(seq: int) -> float:
+    del seq  # facts are few: their log has one object
+    return float("inf")

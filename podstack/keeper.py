@@ -1,4 +1,4 @@
-"""The one background thread of a process: fsync, heartbeats, retries, hashes.
+"""Background threads. The one of every process: fsync, heartbeats, retries, hashes.
 
 It starts with the first open run and ends with the last. Whatever it does is slow and can be
 lost without losing data: lines were handed to the operating system before it hears of them.
@@ -34,7 +34,8 @@ class Keeper:
     hashing of a large file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "podstack-keeper") -> None:
+        self._name = name
         self._kept: list[Kept] = []
         self._warner = Warner()
         self._begin()
@@ -98,7 +99,7 @@ class Keeper:
     def _start(self) -> None:
         if self._has_thread():
             return
-        thread = threading.Thread(target=self._loop, name="podstack-keeper", daemon=True)
+        thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter is going down

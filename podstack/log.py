@@ -28,6 +28,8 @@ _NO_FILE = -1
 class Log:
     """One writer's lines, in order, in objects `key_of(0)`, `key_of(1)`, …
 
+    Object n goes on in the next one before it would pass `roll_at(n)` bytes.
+
     Appends are atomic for readers up to the last newline, may come from any thread, from a
     signal handler and from a forked child (which must `renew` first).
     """
@@ -37,12 +39,12 @@ class Log:
         store: LocalStore,
         key_of: Callable[[int], str],
         *,
-        roll_at: float,
+        roll_at: Callable[[int], float],
         opened: Callable[[], None],
         memory: int | None = None,
         warner: type[Warner] = Warner,
     ) -> None:
-        self._store, self._key_of, self._roll_at, self._opened = store, key_of, roll_at, opened
+        self._store, self._key_of, self._limit_of, self._opened = store, key_of, roll_at, opened
         self._memory = memory
         self._warner, self._drop_warner = warner(), warner()
         self.dropped = 0  # lines' worth of values that were given up
@@ -53,6 +55,7 @@ class Log:
         self._file = _NO_FILE
         self._seq = -1
         self._size = 0  # bytes in the current object
+        self._roll_at = self._limit_of(0)
         self._retired: list[int] = []  # descriptors of full objects, for the background to sync
         self._unsynced_keys: list[str] = []
         self._synced_size = 0
@@ -167,6 +170,7 @@ class Log:
         self._retire()
         self._seq += 1
         self._file, self._size, self._torn = descriptor, 0, 0
+        self._roll_at = self._limit_of(self._seq)
         self._unsynced_keys.append(key)
         self._opened()
 

@@ -20,9 +20,15 @@ class Backoff:
         """Whether it is time to try."""
         return monotonic() >= self._not_before
 
-    def failed(self) -> None:
-        """Wait longer before the next try."""
-        self._not_before = monotonic() + self._pause * (0.5 + os.urandom(1)[0] / 512)
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last try failed."""
+        return self._not_before > float("-inf")
+
+    def failed(self, at_least: float = 0.0) -> None:
+        """Wait longer before the next try; `at_least` seconds, where somebody asked for that."""
+        pause = max(at_least, self._pause * (0.5 + os.urandom(1)[0] / 512))
+        self._not_before = monotonic() + pause
         self._pause = min(self._longest, 2 * self._pause)
 
     def succeeded(self) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from podstack import clock, datasets, names, oplog, points
+from podstack import clock, config, datasets, names, oplog, points
 from podstack.clock import now
 from podstack.config import Settings
 from podstack.console import warn
-from podstack.endings import DEADLINE, endings, verdict_of
+from podstack.endings import AT_ONCE, endings, verdict_of
 from podstack.errors import BackendError, RunClosedError, WrongTypeError
 from podstack.intake import Intake, source_of, sources_in
 from podstack.journal import Journal
@@ -154,21 +154,24 @@ class Run(StoredRun):
         )
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was logged survives a power loss: True once it does.
+        """Wait until all that was logged is safe where it belongs: True once it is.
+
+        In a folder of this machine that means synced to the disk, elsewhere that the store said
+        that it has it.
 
         Args:
             timeout: seconds to wait at most; None waits as long as it takes.
 
         Returns:
-            False if the time ran out, or the disk refuses.
+            False if the time ran out, the disk refuses, or the store does not answer.
         """
-        journal = self._journal
-        if journal is None:
-            return keeper.wait(timeout)
-        results: list[bool] = []
-        keeper.submit(journal.synced(results.append))
-        keeper.submit(self._store.shipped(results.append))
-        return keeper.wait(timeout) and len(results) == 2 and all(results)
+        journal, results = self._journal, [True]
+        if journal is not None:
+            results.clear()
+            keeper.submit(journal.synced(results.append))
+        if self._store.delivery is not None:
+            return self._store.delivery.flush(timeout) and results == [True]
+        return keeper.wait(timeout) and results == [True]
 
     @property
     def dropped(self) -> int:
@@ -190,7 +193,7 @@ class Run(StoredRun):
     def tick(self) -> None:
         """From the background: look for what others wrote, such as a Stop or an alert."""
         if clock.monotonic() >= self._listen_at:
-            self._listen_at = clock.monotonic() + _LISTEN_EVERY
+            self._listen_at = clock.monotonic() + self._listening_pause()
             try:
                 fold = self._fold()
             except BackendError:
@@ -199,6 +202,11 @@ class Run(StoredRun):
             journal = self._journal
             if journal is not None and (self._watches is not None or fold.below("alerts")):
                 self._watched(journal).follow(fold)
+
+    def _listening_pause(self) -> float:
+        """Seconds to the next look: where each is a request, they grow rarer with the run's age."""
+        delivery = self._store.delivery
+        return _LISTEN_EVERY if delivery is None else max(_LISTEN_EVERY, delivery.pause)
 
     # Alerts --------------------------------------------------------------------------------
 
@@ -239,33 +247,33 @@ class Run(StoredRun):
     # Ending --------------------------------------------------------------------------------
 
     def finish(
-        self, status: str = COMPLETED, *, error: str | None = None, timeout: float = DEADLINE
+        self, status: str = COMPLETED, *, error: str | None = None, timeout: float | None = None
     ) -> None:
         """End the run. A second call is a no-op.
 
         Args:
             status: completed, failed or killed.
             error: what went wrong, kept with a failed run.
-            timeout: seconds to wait at most, which happens only where the disk refuses.
+            timeout: seconds to wait at most, which happens only where the disk refuses, or the
+                store is elsewhere: while that answers, it has everything when this returns.
+                Default: PODSTACK_FINISH_TIMEOUT, else 30.
         """
         status = names.check_status(status)
+        patience = config.finish_timeout() if timeout is None else timeout
         journal, self._journal = self._journal, None
         endings.closed(self)
-        keeper.forget(self)
+        self._store.listener.forget(self)
         if journal is None:
             return
         for captor in self._captors:
             captor.closed(journal, error)
         if self._owns and not journal.is_child:
             journal.set(self._last_facts(journal, status, error))
-        lost = journal.close(timeout=timeout)
-        keeper.submit(self._store.shipped(self._told_whether_shipped, clear=self.id))
+        lost = journal.close(timeout=patience)
         if lost:
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
-
-    def _told_whether_shipped(self, succeeded: bool) -> None:
-        if not succeeded:
-            warn(f"run {self.id} is not yet in {self.uri}; it waits in the spool")
+        if self._store.delivery is not None:
+            self._store.delivery.finish(self.id, patience)
 
     def finish_at_once(self, status: str) -> None:
         """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
@@ -276,6 +284,8 @@ class Run(StoredRun):
                 captor.closed(journal, at_once=True)
             journal.set(self._last_facts(journal, status, None))
             journal.close_at_once()
+            if self._store.delivery is not None:
+                self._store.delivery.finish_at_once(self.id, AT_ONCE)
 
     def _last_facts(self, journal: Journal, status: str, error: str | None) -> dict[str, Any]:
         """This writer's end; the run's too, unless another process still records it."""
@@ -288,9 +298,14 @@ class Run(StoredRun):
         return facts
 
     def _others_alive(self, writer: str) -> bool:
-        try:
+        """As far as the store says so at once: no failure of it keeps a run from ending."""
+
+        def ask() -> bool:
             return self._store.liveness.others_alive(self.id, self._fold(), but=writer)
-        except BackendError:  # no failure of the store keeps a run from ending
+
+        try:
+            return ask() if self._store.delivery is None else self._store.delivery.asked(ask)
+        except BackendError:
             return False
 
     def __enter__(self) -> Run:
@@ -313,11 +328,10 @@ class Run(StoredRun):
         journal.set(facts)
         if journal.refused:
             journal.discard()
-            raise self._store.unwritable()
+            raise self._store.unwritable_here()
         self._journal, self._owns = journal, owns
         endings.opened(self)
-        keeper.keep(self)
-        self._store.keep()
+        self._store.listener.keep(self)
 
     def purge(self) -> None:
         if self._journal is not None:
@@ -374,6 +388,6 @@ def _attached(settings: Settings, run_id: str, next_step: int | None) -> Run:
         journal = Journal(store.folder, store.keys, run_id, role="child")
         journal.go_on_from(next_step, 0.0)
         run._journal = journal
-        keeper.keep(run)  # so that it hears of a Stop
+        store.listener.keep(run)  # so that it hears of a Stop
         _attached_runs[settings, run_id] = run
     return run

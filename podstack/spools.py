@@ -16,9 +16,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from podstack import config, keys, names
+from podstack import config, keys, locks, names
 from podstack.backend import Backend, LocalStore, open_backend
 from podstack.differences import Comparison, Item, is_plain_key, unit_of
 from podstack.errors import BlobMissing
@@ -28,12 +28,6 @@ from podstack.reader import OpLogs
 from podstack.sync import Progress, SyncReport, sync
 from podstack.transfer import is_log, read_log
 from podstack.witnesses import Witnesses
-
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 OFFLINE = "offline"
 LOCK = ".lock"
@@ -104,7 +98,7 @@ def send(
 
 def _waiting(uri: str, folder: Path) -> WaitingSpool:
     sizes = [info.size for info in _store(folder).list() if not _is_of_the_spool(info.key)]
-    owned = folder.name != OFFLINE and _is_locked(folder / LOCK)
+    owned = folder.name != OFFLINE and locks.is_taken(folder / LOCK)
     return WaitingSpool(uri, folder, sum(sizes), owned)
 
 
@@ -147,44 +141,14 @@ def _owning(spool: WaitingSpool) -> Iterator[bool]:
     if spool.is_offline:
         yield True
         return
-    descriptor = _open_lock(spool.folder / LOCK)
+    descriptor = locks.opened(spool.folder / LOCK)
     if descriptor is None:
         yield False
         return
     try:
-        yield _take(descriptor) and (spool.folder / LOCK).exists()
+        yield locks.take(descriptor) and (spool.folder / LOCK).exists()
     finally:
         os.close(descriptor)  # which frees it
-
-
-def _is_locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    descriptor = _open_lock(path)
-    if descriptor is None:
-        return False
-    try:
-        return not _take(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open_lock(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    except OSError:  # somebody else has sent and removed the spool
-        return None
-
-
-def _take(descriptor: int) -> bool:
-    """Lock it without waiting. Where the system has no such locks, a spool is its process's."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 # What the store has -------------------------------------------------------------------------

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from podstack import clock, config, keys, names, oplog
+from podstack import clock, keys, mounts, names, oplog
 from podstack.backend import Backend, LocalStore, open_backend, split_url
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
+from podstack.delivery import Delivery, home_of
 from podstack.disabled import DisabledStore
 from podstack.errors import BackendError, BlobMissing, UsageError
 from podstack.forks import renew_in_child
-from podstack.keeper import keeper
+from podstack.keeper import Keeper, keeper
 from podstack.liveness import Liveness
+from podstack.overlay import Overlay
 from podstack.reader import StoreReader
-from podstack.shipper import Shipper
+from podstack.spool import LABEL
 
 if TYPE_CHECKING:
     from podstack.index import Index
@@ -34,20 +35,23 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.disabled = settings.mode == "disabled"
-        target: Backend = DisabledStore() if self.disabled else open_backend(settings.uri)
-        self._is_remote = not isinstance(target, LocalStore)
-        self._spool_folder = _spool_of(settings.uri)
-        offline = self._is_remote and settings.mode == "offline"
-        self.backend = _local(self._spool_folder / "offline") if offline else target
-        self.is_blind = self.disabled or offline  # cannot know what exists in the store it is for
         self.keys = keys.Project(settings.project)
+        target = self._opened(settings)
+        offline = settings.mode == "offline" and _is_elsewhere(target)
+        self.delivery: Delivery | None = None  # where runs do not go to the store directly
+        if offline:
+            target = _local(home_of(settings.uri) / "offline")
+        elif _is_elsewhere(target):
+            self.delivery = Delivery(settings.uri, target, self.keys)
+            target = Overlay(target, self.delivery.spool)
+        self.backend = target
+        self._is_offline = offline
+        self.is_blind = self.disabled or offline  # cannot know what exists in the store it is for
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
         self._index: Index | None = None
         self._prepared = False
         self._lock = threading.RLock()
-        self._spool: LocalStore | None = None
-        self._shipper: Shipper | None = None
         renew_in_child(self)
 
     def renew_in_child(self) -> None:
@@ -75,33 +79,23 @@ class Store:
 
     @property
     def folder(self) -> LocalStore:
-        """Where runs are written: the store, where it is a folder of this machine, else a spool.
+        """Where runs are written: the store, where it is a folder of this machine, else a spool."""
+        if self.delivery is not None:
+            return self.delivery.spool
+        assert isinstance(self.backend, LocalStore), "all others are elsewhere"
+        return self.backend
 
-        Each process has a spool of its own, so that no two ship the same object.
-        """
-        if isinstance(self.backend, LocalStore):
-            return self.backend
-        with self._lock:
-            if self._spool is None:
-                self._spool = self._open_spool()
-            return self._spool
+    @property
+    def listener(self) -> Keeper:
+        """The thread that may wait for the store's answers."""
+        return keeper if self.delivery is None else self.delivery.courier
 
-    def _open_spool(self) -> LocalStore:
-        spool = _local(self._spool_folder / names.new_writer_id())
-        self._shipper = Shipper(spool, self.backend, self.keys)
-        return spool
-
-    def keep(self) -> None:
-        """Ship from the background from now on, where there is something to ship to."""
-        if self._shipper is not None:
-            keeper.keep(self._shipper)
-
-    def shipped(self, succeeded: Callable[[bool], None], *, clear: str = "") -> Iterator[None]:
-        """A job: bring all that was written so far to where it belongs; see `Shipper.ship`."""
-        if self._shipper is None:
-            succeeded(True)
-            return iter(())
-        return self._shipper.ship(succeeded, clear=clear)
+    def _opened(self, settings: Settings) -> Backend:
+        if self.disabled:
+            return DisabledStore()
+        return open_backend(
+            settings.uri, dict(settings.storage_options), api_token=settings.api_token
+        )
 
     def prepare(self) -> None:
         """Make the store where there is none, and refuse one of a later format.
@@ -138,8 +132,8 @@ class Store:
 
     def _label_spool(self) -> None:
         """Say beside the spool which store it is for: its folder's name is only a hash."""
-        if self._is_remote:
-            _local(self._spool_folder).put_hint("uri", self.settings.uri.encode())
+        if self._is_offline:
+            _local(home_of(self.settings.uri)).put_hint(LABEL, self.settings.uri.encode())
 
     def unwritable(self, reason: str = "the disk refuses.") -> BackendError:
         return BackendError(
@@ -147,6 +141,17 @@ class Store:
             "free space, or name another store: MLOpsClient('/a/folder/you/own') or PODSTACK_URI.",
             url=self.url,
             key=keys.STORE,
+        )
+
+    def unwritable_here(self) -> BackendError:
+        """The same where the disk of this machine is at fault."""
+        if self.delivery is None:
+            return self.unwritable()
+        home = self.delivery.spool.home
+        return BackendError(
+            f"Cannot write to the spool {home}, in which runs wait for {self.url}: the disk "
+            "refuses. Check its rights and the free space, or name another: PODSTACK_SPOOL.",
+            url=str(home),
         )
 
     def _is_there(self) -> bool:
@@ -196,10 +201,11 @@ class Store:
             return  # it is found without, only later
 
 
-def _spool_of(uri: str) -> Path:
-    """Where what is meant for `uri` waits on this machine."""
-    digest = hashlib.sha256(uri.encode("utf-8", "replace")).hexdigest()
-    return config.spool_folder() / digest[:12]
+def _is_elsewhere(target: Backend) -> bool:
+    """Whether a write to it may wait for a network."""
+    if isinstance(target, DisabledStore):
+        return False
+    return not isinstance(target, LocalStore) or mounts.is_on_network(target.url)
 
 
 def _local(folder: Path) -> LocalStore:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from podstack import clock, names, points
+from podstack import clock, config, names, points
 from podstack.artifacts import Artifacts, versions_of
 from podstack.clock import now
-from podstack.endings import DEADLINE
 from podstack.errors import UsageError
 from podstack.keeper import keeper
 from podstack.liveness import Status
@@ -305,7 +304,7 @@ class StoredRun:
 
     def purge(self) -> None:
         """Remove the run and its artifacts for good, here and wherever this store is synced."""
-        keeper.wait(DEADLINE)
+        keeper.wait(config.finish_timeout())
         backend, keys = self._store.backend, self._store.keys
         backend.put(keys.tomb(self.id), b"{}")
         hints = [info for _, info in self._store.reader.hints(self.id)]

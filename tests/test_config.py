@@ -36,6 +36,7 @@ def test_the_environment_is_used_where_nothing_is_passed(
         "vision",
         "offline",
         TOKEN,
+        (),
     )
 
 

@@ -16,15 +16,15 @@ ROOT = Path(__file__).parents[1]
 # A module imports from its own floor or from below. A package stands on one floor as a whole.
 FLOORS = {
     # words, time, the process we are in
-    0: "errors names clock config retry forks console processes programs",
+    0: "mounts locks errors names clock config retry forks console processes programs",
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"
-    " directions frames coverage compacted parquet transcript packed patience witnesses",
+    " directions frames coverage compacted parquet transcript packed overlay patience witnesses",
     # logs going out, logs coming in
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
-    3: "store artifacts intake datasets endings display index query compare sync compact export"
+    3: "store delivery artifacts intake datasets endings display index query compare sync compact export"
     " differences transfer hinting spools tally pending"
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",

@@ -1,0 +1,206 @@
+"""Everything between a run and a store that is no folder of this machine, put together.
+
+What is logged goes to the spool. Three threads that never touch the training loop bring it on:
+one ships logs and hears what others wrote, one uploads files and takes over what dead processes
+left, and the keeper hashes and syncs as ever. Whoever ends waits here, and never for long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from podstack import config
+from podstack.backend import Backend
+from podstack.clock import monotonic
+from podstack.console import Progress, readable_bytes, warn
+from podstack.endings import endings
+from podstack.errors import BackendError
+from podstack.keeper import Keeper, keeper
+from podstack.keys import Project
+from podstack.shipper import Shipper
+from podstack.spool import Spool
+
+_GLANCE = 0.05  # seconds
+_FAILING = 2.0  # seconds that one run's end waits for a store that has not been answering
+_ANSWER = 5.0  # seconds that one question may hold up the end of a run
+_OVER = 10.0  # seconds that a resume waits for what an earlier process left
+
+Ask = Callable[[], bool]
+
+
+def home_of(uri: str) -> Path:
+    """The folder of all spools on this machine that are meant for `uri`."""
+    digest = hashlib.sha256(uri.encode("utf-8", "replace")).hexdigest()
+    return config.spool_folder() / digest[:12]
+
+
+class Delivery:
+    """Brings what this process records to one project of one store."""
+
+    def __init__(self, uri: str, remote: Backend, project: Project) -> None:
+        self._uri, self._remote = uri, remote
+        self.spool = Spool(home_of(uri), uri, self._opened)
+        self._shipper = Shipper(self.spool, remote, project)
+        self.courier = Keeper("podstack-shipper")
+        self._porter = Keeper("podstack-uploads")
+
+    def _opened(self) -> None:
+        """This process has a spool: a forked child too, which has none of its parent's threads."""
+        self.courier.keep(self._shipper)
+        endings.sends(self)
+
+    def began(self) -> None:
+        """A run begins. What dead processes left is sent beside it."""
+        self._shipper.began()
+        self._porter.submit(self._adopting())
+
+    # While it runs -------------------------------------------------------------------------
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks for what others wrote: as often as logs are shipped."""
+        return min(30.0, self._shipper.interval)
+
+    def asked(self, question: Ask) -> bool:
+        """The answer to something that takes a request, or False if there is none soon."""
+        if self._shipper.is_failing:
+            return False
+        answers: list[bool] = []
+
+        def asking() -> Iterator[None]:
+            yield
+            try:
+                answers.append(question())
+            except BackendError:
+                return
+
+        self.courier.submit(asking())
+        self.courier.wait(_ANSWER)
+        return answers == [True]
+
+    def file_waits(self) -> None:
+        """A file was logged, or got its hash: bring it on."""
+        self._porter.submit(self._shipper.upload(lambda succeeded: None))
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until the store has all that was logged: True once it says so.
+
+        False if the time ran out, or the store does not answer or refuses.
+        """
+        deadline = monotonic() + (float("inf") if timeout is None else timeout)
+        synced = keeper.wait(timeout)
+        return self._sent(max(0.0, deadline - monotonic())) and synced
+
+    def _sent(self, timeout: float) -> bool:
+        """One attempt at everything."""
+        results: list[bool] = []
+        deadline = monotonic() + timeout
+        self._porter.submit(self._shipper.upload(results.append))
+        files = self._porter.wait(_seconds(deadline))
+        self.courier.submit(self._shipper.ship(results.append))
+        logs = self.courier.wait(_seconds(deadline))
+        return files and logs and results == [True, True]
+
+    # Its end -------------------------------------------------------------------------------
+
+    def finish(self, run: str, timeout: float) -> None:
+        """A run is over: bring the rest of it to the store, as long as that answers.
+
+        A store that has not been answering is tried once more. What it does not take then is
+        tried in the background, and told of at the end of the process.
+        """
+        self._shipper.closed(run)
+        if endings.in_haste:
+            return
+        patience = min(timeout, _FAILING) if self._shipper.is_failing else timeout
+        deadline = monotonic() + patience
+        keeper.wait(_seconds(deadline))  # its last lines are sealed, its files have their names
+        self._porter.submit(self._adopting())  # what its forked children left
+        self._wait(deadline, insist=not self._shipper.is_failing)
+
+    def finish_at_once(self, run: str, timeout: float) -> None:
+        """From a signal handler: the same, for at most `timeout` seconds, and quietly."""
+        self._shipper.closed(run)
+        self._sent(timeout)
+
+    def send_rest(self, timeout: float) -> None:
+        """At the end of the process: wait for what is left, then say what could not be sent."""
+        if not self.spool.is_open:
+            return
+        if self._shipper.left and timeout > 0:
+            self._wait(monotonic() + timeout, insist=True)
+        self._tell_what_is_left()
+        self.courier.forget(self._shipper)
+        self.spool.close()
+
+    def _wait(self, deadline: float, *, insist: bool) -> bool:
+        """Try until all is there; once, unless one insists; again while the store may answer."""
+        with endings.hastened_by_ctrl_c():
+            progress = Progress(f"sending to {self._uri}", max(1, self._shipper.left))
+            try:
+                while True:
+                    if self._shipper.may_try and self._attempt(deadline, progress):
+                        return True
+                    over = monotonic() >= deadline or self._shipper.is_denied
+                    if over or not insist:
+                        return False
+                    _pause()
+            finally:
+                progress.close()
+        return False
+
+    def _attempt(self, deadline: float, progress: Progress) -> bool:
+        """The same as `_sent`, with a bar."""
+        results: list[bool] = []
+        self._porter.submit(self._shipper.upload(results.append))
+        whole, done = max(1, self._shipper.left), 0
+        while not self._porter.wait(min(0.2, _seconds(deadline))) and monotonic() < deadline:
+            sent = whole - self._shipper.left
+            progress.advance(sent - done)
+            done = sent
+        self.courier.submit(self._shipper.ship(results.append))
+        self.courier.wait(_seconds(deadline))
+        return results == [True, True]
+
+    def _tell_what_is_left(self) -> None:
+        left = self._shipper.left
+        if left:
+            reason = f" ({self._shipper.error})" if self._shipper.error else ""
+            warn(
+                f"{readable_bytes(left)} are not yet in {self._uri}{reason}. They wait in "
+                f"{self.spool.url}, and go with the next run on this machine, or now: podstack sync"
+            )
+
+    # What others left ----------------------------------------------------------------------
+
+    def adopt(self) -> None:
+        """Before a run is resumed: send what an earlier process of this machine left of it."""
+        self._porter.submit(self._adopting())
+        self._porter.wait(_OVER)
+
+    def _adopting(self) -> Iterator[None]:
+        """A job: send the spools that belong to nobody."""
+        yield
+        if not self.spool.home.exists():
+            return
+        from podstack import spools  # 20 ms, where there is something
+
+        for spool in spools.waiting(self._uri):
+            if not spool.owned and not spool.is_offline:
+                try:
+                    spools.send(spool, self._remote)
+                except (BackendError, RuntimeError):  # threads end before the interpreter does
+                    return  # the store does not answer, which is told elsewhere
+                yield
+
+
+def _seconds(deadline: float) -> float:
+    return max(0.0, deadline - monotonic())
+
+
+def _pause() -> None:
+    import threading
+
+    threading.Event().wait(_GLANCE)

@@ -1,0 +1,60 @@
+"""A store elsewhere, as the process that writes to it sees it: with what it has yet to send.
+
+Reading asks the spool first, so that a process finds its own runs as they are now, however slow
+the store is. Writing and deleting go to the store alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+from pathlib import Path
+
+from podstack import keys
+from podstack.backend import Backend, BlobInfo
+from podstack.errors import BlobMissing
+from podstack.packed import SUFFIX
+
+
+class Overlay:
+    """Follows `podstack.backend.Backend`."""
+
+    def __init__(self, store: Backend, spool: Backend) -> None:
+        self.url = store.url
+        self.store = store
+        self._spool = spool
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        self.store.put(key, data)
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        try:
+            return self._spool.get(key, start, stop)
+        except BlobMissing:
+            return self.store.get(key, start, stop)
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+        here = list(self._spool.list(prefix, start_after=start_after))
+        there = self.store.list(prefix, start_after=start_after)
+        if not here:
+            yield from there
+            return
+        hidden = {info.key for info in here}
+        hidden |= {info.key + SUFFIX for info in here if keys.plain_log(info.key)}
+        yield from merge(
+            here, (info for info in there if info.key not in hidden), key=lambda info: info.key
+        )
+
+    def list_dirs(self, prefix: str = "") -> Iterator[str]:
+        here = set(self._spool.list_dirs(prefix))
+        return (
+            iter(sorted(here.union(self.store.list_dirs(prefix))))
+            if here
+            else (self.store.list_dirs(prefix))
+        )
+
+    def delete(self, key: str) -> None:
+        self.store.delete(key)
+
+    def close(self) -> None:
+        self.store.close()
