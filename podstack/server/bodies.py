@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,7 +34,8 @@ class Body:
         self.size = 0
         self._hash = hashlib.sha256()
         self._held = bytearray()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
+        self._path = ""
 
     @property
     def sha256(self) -> str:
@@ -42,7 +44,7 @@ class Body:
     @property
     def data(self) -> bytes | Path:
         """For `Backend.put`. A path is good until the body is closed."""
-        return bytes(self._held) if self._file is None else Path(self._file.name)
+        return bytes(self._held) if self._file is None else Path(self._path)
 
     @property
     def is_heavy(self) -> bool:
@@ -59,29 +61,30 @@ class Body:
         if last and self._file is None:
             return
         try:
-            if self._file is None:
-                self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # `close` closes it
-                    prefix="podstack-upload-", buffering=0, delete=False
-                )
+            file = self._opened()
             view = memoryview(self._held)
             while view:
-                view = view[self._file.write(view) :]
+                view = view[file.write(view) :]
         except OSError as error:
             raise refused_for_disk(error) from error
         self._held = bytearray()
+
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            descriptor, self._path = tempfile.mkstemp(prefix="podstack-upload-")
+            self._file = FileIO(descriptor, "wb")
+        return self._file
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._file.name)
+                os.unlink(self._path)
 
     def pieces(self) -> BinaryIO:
         """The body to read from its beginning; the caller closes it."""
-        import io
-
         data = self.data
-        return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+        return BytesIO(data) if isinstance(data, bytes) else data.open("rb")
 
 
 @asynccontextmanager
@@ -103,9 +106,7 @@ async def received(
                 raise too_large(limit)
             if body.is_heavy:
                 await threads.run(lambda: body.settle(last=False))
-        body.settle(last=True) if body.size <= IN_MEMORY else await threads.run(
-            lambda: body.settle(last=True)
-        )
+        await threads.run(lambda: body.settle(last=True))
         yield body
     finally:
         body.close()

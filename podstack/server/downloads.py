@@ -54,19 +54,15 @@ class Download(Response):
     async def _send(
         self, send: Send, status: int, headers: dict[str, str], start: int, stop: int
     ) -> None:
-        piece = await self._piece(start, min(start + PIECE, stop))
+        piece = await self._piece(start, stop)
         await self._start(send, status, headers)
-        while start < stop:
-            start += len(piece)
-            following = b""
-            if start < stop:
-                following = await self._piece(start, min(start + PIECE, stop))
-            elif stop - start > PIECE or (status == 200 and self._info.size > PIECE):
-                await self._threads.run(self._check_unchanged)
-            await send({"type": "http.response.body", "body": piece, "more_body": bool(following)})
-            piece = following
-        if not self._info.size or not headers["content-length"].strip("0"):
-            await send({"type": "http.response.body", "body": b""})
+        is_long = stop - start > PIECE
+        while (start := start + len(piece)) < stop:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            piece = await self._piece(start, stop)
+        if is_long:
+            await self._threads.run(self._check_unchanged)
+        await send({"type": "http.response.body", "body": piece})
 
     async def _start(self, send: Send, status: int, headers: dict[str, str]) -> None:
         name = self._info.key.rpartition("/")[2]
@@ -80,6 +76,7 @@ class Download(Response):
         await send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def _piece(self, start: int, stop: int) -> bytes:
+        stop = min(start + PIECE, stop)
         if start == stop:
             return b""
         piece = await self._threads.run(lambda: self._backend.get(self._info.key, start, stop))

@@ -27,6 +27,7 @@ _UNLESS_SET = {
         b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
     ),
 }
+_DISCARDED = 1 << 20  # bytes
 
 
 class Stalled(Exception):  # nobody is at fault
@@ -72,9 +73,8 @@ class Exchange:
             return
         length = str(len(refused.body))
         headers = {"content-type": "application/json", "content-length": length}
-        pairs = {**headers, **refused.headers}.items()
-        if refused.status in (408, 413):  # the rest of the body is not read
-            pairs = {**dict(pairs), "connection": "close"}.items()
+        closing = {"connection": "close"} if self._leaves_much(refused) else {}
+        pairs = {**headers, **refused.headers, **closing}.items()
         start = {
             "type": "http.response.start",
             "status": refused.status,
@@ -82,6 +82,12 @@ class Exchange:
         }
         await self.send(start)
         await self.send({"type": "http.response.body", "body": refused.body})
+
+    def _leaves_much(self, refused: Refused) -> bool:
+        """Whether more of the body would follow than is worth reading to keep a connection."""
+        length = self.headers.get("content-length", ["0"])[0]
+        is_long = len(length) > 7 or int(length) > _DISCARDED
+        return refused.status == 408 or is_long or "transfer-encoding" in self.headers
 
     def abort(self) -> None:
         """Cut the connection, so that nobody takes what was sent for the whole."""

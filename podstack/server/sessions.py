@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -66,11 +66,11 @@ class Sessions:
             return None
         return Session(facts["t"], self._csrf(facts["n"]))
 
-    def _facts(self, cookie: str) -> dict[str, object] | None:
+    def _facts(self, cookie: str) -> dict[str, Any] | None:
         if not self._secret:
             return None
         try:
-            facts: dict[str, object] = _signer(self._secret).loads(cookie)
+            facts: dict[str, Any] = _signer(self._secret).loads(cookie)
         except BadData:
             return None
         return facts
