@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from podstack.backend import Backend, BlobInfo
 from podstack.keys import plain_log
 from podstack.server.errors import Refused
+from podstack.server.stores import look
 from podstack.server.threads import Threads
 
 PIECE = 4 << 20  # bytes; what is smaller is read at once, so that it cannot be a mix of two
@@ -87,8 +88,7 @@ class Download(Response):
     def _check_unchanged(self) -> None:
         """A plain log may grow meanwhile: what was asked for stays as it was."""
         is_log = plain_log(self._info.key) == self._info.key
-        now = next(iter(self._backend.list(self._info.key)), None)
-        if not is_log and now != self._info:
+        if not is_log and look(self._backend, self._info.key) != self._info:
             raise _changed()
 
     def _is_known(self) -> bool:
