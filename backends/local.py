@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from podstack.backend import Backend, BlobInfo, LocalFolder, StampedFolders, split_url
+from podstack.backend import Backend, BlobInfo, CanLook, LocalFolder, StampedFolders, split_url
 from podstack.errors import BackendError, BlobMissing, UsageError
 
 _TEMPORARY = ".podstack-"
@@ -77,9 +77,14 @@ class LocalBackend:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # deleted while we look
-                yield BlobInfo(
-                    key, facts.st_size, f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
-                )
+                yield _told(key, facts)
+
+    def look(self, key: str) -> BlobInfo:
+        with self._errors(key):
+            facts = os.lstat(self._inside(key))
+            if not stat.S_ISREG(facts.st_mode) or _is_temporary(key.rpartition("/")[2]):
+                raise BlobMissing(f"There is no {key} in {self.url}.", url=self.url, key=key)
+            return _told(key, facts)
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
         with self._errors(prefix):
@@ -175,9 +180,7 @@ class LocalBackend:
             except (FileNotFoundError, NotADirectoryError):
                 return
             if stat.S_ISLNK(mode) or (_WINDOWS and os.path.realpath(folder) != folder):
-                raise BackendError(
-                    f"{key} in {self.url} leads through a symbolic link.", url=self.url, key=key
-                )
+                raise self._link(f"{key} in {self.url} leads through a symbolic link.", key)
 
     def _remove_empty_folders(self, folder: str) -> None:
         while len(folder) > len(self._root):
@@ -202,12 +205,15 @@ class LocalBackend:
         if absent and not writing:  # what a write misses is its source or its folder, not the blob
             return BlobMissing(f"There is no {where}.", url=self.url, key=key)
         if error.errno == errno.ELOOP:
-            return BackendError(
-                f"{where} is a symbolic link, which a store does not follow.", url=self.url, key=key
-            )
+            return self._link(f"{where} is a symbolic link, which a store does not follow.", key)
         translated = BackendError(f"{where}: {error.strerror or error}.", url=self.url, key=key)
         translated.errno = error.errno
         return translated
+
+    def _link(self, message: str, key: str) -> BackendError:
+        error = BackendError(message, url=self.url, key=key)
+        error.errno = errno.ELOOP  # a server tells this refusal from a disk that fails
+        return error
 
 
 def _walk(
@@ -272,6 +278,11 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(found, key=lambda entry: entry.name)
+
+
+def _told(key: str, facts: os.stat_result) -> BlobInfo:
+    size = facts.st_size
+    return BlobInfo(key, size, f"{facts.st_mtime_ns:x}-{size:x}-{facts.st_ino:x}")
 
 
 def _is_temporary(name: str) -> bool:
@@ -366,4 +377,5 @@ def _unlink(path: str) -> None:
 if TYPE_CHECKING:
     _backend: type[Backend] = LocalBackend
     _folder: type[LocalFolder] = LocalBackend
+    _looks: type[CanLook] = LocalBackend
     _stamped: type[StampedFolders] = LocalBackend

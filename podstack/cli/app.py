@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from podstack.cli import edits, files, lifecycle, listing, one_run, sending, several_runs, upkeep
+from podstack.cli import (
+    edits,
+    files,
+    lifecycle,
+    listing,
+    one_run,
+    sending,
+    serving,
+    several_runs,
+    upkeep,
+)
 from podstack.cli.exits import BUG, FINE
 from podstack.cli.frame import NoColor, ProjectOption, Quiet, StoreOption, app
 from podstack.cli.session import Options
@@ -21,6 +31,7 @@ COMMANDS = (
     lifecycle,
     upkeep,
     sending,
+    serving,
 )  # in this order
 
 
