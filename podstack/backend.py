@@ -121,6 +121,24 @@ class StampedFolders(Protocol):
         ...
 
 
+@runtime_checkable
+class AnswersQuestions(Protocol):
+    """The power of a store that searches by itself: a podstack server."""
+
+    def ask(self, project: str, question: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer to a question about a project, as JSON.
+
+        Args:
+            arguments: texts, numbers, bools or lists of texts; None is one that is not given.
+
+        Raises:
+            UsageError: the question cannot be understood; the message says why.
+            NotFoundError: there is no such run, experiment or metric.
+            BackendError: the store does not answer.
+        """
+        ...
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Scheme and rest of a URL; a bare path has the scheme `file`."""
     match = _SCHEME.match(url)
