@@ -7,12 +7,21 @@ from typing import Annotated
 
 import typer
 
-from podstack.cli import edits, files, lifecycle, listing, one_run, several_runs, upkeep
+from podstack.cli import edits, files, lifecycle, listing, one_run, serving, several_runs, upkeep
 from podstack.cli.exits import BUG, FINE
 from podstack.cli.frame import NoColor, ProjectOption, Quiet, StoreOption, app
 from podstack.cli.session import Options
 
-COMMANDS = (listing, one_run, several_runs, files, edits, lifecycle, upkeep)  # in this order
+COMMANDS = (
+    listing,
+    one_run,
+    several_runs,
+    files,
+    edits,
+    lifecycle,
+    upkeep,
+    serving,
+)  # in this order
 
 
 __all__ = ["app", "run"]

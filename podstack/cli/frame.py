@@ -61,6 +61,7 @@ _ORDER = (
     *("experiments", "runs", "show", "watch", "compare", "diff", "artifacts"),
     *("notes", "tag", "archive", "restore", "delete", "purge"),
     *("export", "compact", "verify", "doctor"),
+    *("server", "token"),
 )
 
 

@@ -1,0 +1,88 @@
+"""The server itself: whether it lives, which store it serves, who the caller is, sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import Request
+from starlette.responses import Response
+
+from podstack.keys import STORE
+from podstack.server.access import PUBLIC, VIEWER, Here, Routes
+from podstack.server.bodies import read_json
+from podstack.server.errors import Refused, unknown_caller
+from podstack.server.exchange import Exchange
+from podstack.server.sessions import COOKIE, LIFETIME
+
+routes = Routes()
+unversioned = Routes("")
+
+
+@unversioned.add("GET HEAD", "/healthz", PUBLIC)
+async def health() -> dict[str, str]:
+    """Whether this process answers."""
+    return {"status": "ok"}
+
+
+@routes.add("GET", "/store", VIEWER)
+async def store(here: Here) -> Response:
+    """The format and the id of the store."""
+    backend = here.services.stores.backend
+    content = await here.services.threads.run(lambda: backend.get(STORE))
+    try:
+        facts = orjson.loads(content)
+        told = {"podstack": facts["podstack"], "store": facts["store"]}
+    except (ValueError, KeyError, TypeError):
+        raise Refused(502, "store", "The store does not say what it is.") from None
+    return Response(orjson.dumps(told), media_type="application/json")
+
+
+@routes.add("GET", "/me", VIEWER)
+async def me(here: Here) -> dict[str, Any]:
+    """Who the caller is, and what they may do in which project; `*` is every project."""
+    return {
+        "user": here.user,
+        "projects": dict(here.caller.roles),
+        "token": here.caller.token or None,
+    }
+
+
+@routes.add("POST", "/session", PUBLIC)
+async def log_in(request: Request, here: Here) -> Response:
+    """Give a browser a cookie for a token."""
+    told = await read_json(request, here)
+    text = told.get("token") if isinstance(told, dict) else None
+    if not isinstance(text, str):
+        raise Refused(422, "invalid", 'Send a token, as in {"token": "pst_…"}.')
+    services = here.services
+    token = await services.threads.run(lambda: services.tokens.who(text))
+    if token is None:
+        raise unknown_caller()
+    cookie, session = await services.threads.run(lambda: services.sessions.issue(token.id))
+    answer = Response(
+        orjson.dumps({"user": token.user, "csrf": session.csrf}), media_type="application/json"
+    )
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=int(LIFETIME),
+        path=services.settings.prefix or "/",
+        httponly=True,
+        samesite="lax",
+        secure=_exchange(request).is_https,
+    )
+    return answer
+
+
+@routes.add("DELETE", "/session", PUBLIC)
+async def log_out(here: Here) -> Response:
+    """Take the cookie back."""
+    answer = Response(status_code=204)
+    answer.delete_cookie(COOKIE, path=here.services.settings.prefix or "/")
+    return answer
+
+
+def _exchange(request: Request) -> Exchange:
+    exchange: Exchange = request.scope["podstack.exchange"]
+    return exchange

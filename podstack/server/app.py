@@ -1,0 +1,90 @@
+"""The application: the parts with routes, behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from podstack.errors import PodstackError
+from podstack.server import about, objects
+from podstack.server.access import Level, Routes, Services
+from podstack.server.errors import Refused, told
+from podstack.server.gate import Gate
+from podstack.server.sessions import Sessions
+from podstack.server.settings import ServerSettings
+from podstack.server.stores import Stores
+from podstack.server.threads import Threads
+from podstack.server.tokens import Tokens
+from podstack.server.turns import Turns
+
+# Every module of routes. One that is missing here is not served.
+PARTS: tuple[Routes, ...] = (about.unversioned, about.routes, objects.routes)
+
+
+def create_app(settings: ServerSettings) -> Gate:
+    """The application for one store. No I/O happens before the first request.
+
+    `.app` is the FastAPI application inside, `.levels` what each route takes, `.services` the rest.
+    """
+    services = _services(settings)
+    app = FastAPI(
+        title="podstack",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(services),
+    )
+    levels: dict[Callable[..., Any], Level] = {}
+    for part in PARTS:
+        part.mount(app, levels)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    return Gate(app, services, levels)
+
+
+def _services(settings: ServerSettings) -> Services:
+    stores = Stores(settings.store)
+    tokens, sessions = Tokens(stores.backend), Sessions(stores.backend)
+    return Services(settings, stores, tokens, sessions, Threads(settings.threads), Turns())
+
+
+def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = services.settings.threads
+        yield
+        services.threads.close()
+        services.stores.close()
+
+    return lifespan
+
+
+def _answer(refused: Refused) -> Response:
+    return Response(refused.body, refused.status, refused.headers, media_type="application/json")
+
+
+async def _of_framework(_: Request, error: Exception) -> Response:
+    """What the framework itself refuses, in our words: its own tell of its insides."""
+    status = error.status_code if isinstance(error, HTTPException) else 422
+    return _answer(Refused(status, "invalid", "The request is not one that can be answered."))
+
+
+async def _of_a_route(_: Request, error: Exception) -> Response:
+    return _answer(told(error))  # the gate writes the traceback of what nobody foresaw
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Any]] = {
+    HTTPException: _of_framework,
+    RequestValidationError: _of_framework,
+    Refused: _of_a_route,
+    PodstackError: _of_a_route,
+    Exception: _of_a_route,
+}

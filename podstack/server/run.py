@@ -1,0 +1,111 @@
+"""Starting a server: the address is bound first, so that its line names the port it got."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import uvicorn
+
+from podstack import config
+from podstack.errors import UsageError
+from podstack.server.app import create_app
+from podstack.server.gate import Gate
+from podstack.server.sessions import Sessions
+from podstack.server.settings import ServerSettings, is_loopback
+from podstack.server.stores import Stores
+from podstack.server.tokens import Tokens
+from podstack.server.wire import GuardedProtocol
+
+GRACE = 10  # seconds for requests in flight, once the server is asked to stop
+BACKLOG = 2048
+
+
+def prepare(settings: ServerSettings) -> ServerSettings:
+    """Make the store where there is none, and decide whether a token is needed.
+
+    Raises:
+        UsageError: nobody made a token, and others than this machine could come.
+        BackendError: the store cannot be reached, or not be written.
+    """
+    stores = Stores(settings.store)
+    stores.prepare()
+    settings = replace(settings, store=stores.of("default").portable_settings.uri)
+    if Tokens(stores.backend).any():
+        Sessions(stores.backend).prepare()
+        return settings
+    if not is_loopback(settings.host):
+        raise UsageError(
+            f"Others could reach {settings.host}, and this store has no tokens yet. Make one: "
+            f"podstack token create --store {settings.store} "
+            "--project default --role editor --user NAME; "
+            "or serve this machine only, with --host 127.0.0.1."
+        )
+    return replace(settings, open=True, user=config.user())
+
+
+def serve(settings: ServerSettings, told: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished.
+
+    Args:
+        told: is given the address, once connections are taken.
+    """
+    listening = _bound(settings.host, settings.port)
+    told(address(settings, listening))
+    made = uvicorn_config(settings)
+    if settings.workers > 1:
+        from uvicorn.supervisors import Multiprocess
+
+        Multiprocess(made, sockets=[listening]).run()
+    else:
+        uvicorn.Server(made).run(sockets=[listening])
+
+
+def uvicorn_config(settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn runs one process of the server. Can be pickled, for worker processes."""
+    factory: Callable[[], Gate] = partial(create_app, settings)
+    return uvicorn.Config(
+        factory,
+        factory=True,
+        http=GuardedProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        log_config=None,
+        backlog=BACKLOG,
+        limit_concurrency=settings.max_connections,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=60,
+        workers=settings.workers,
+    )
+
+
+def address(settings: ServerSettings, listening: socket.socket) -> str:
+    """`http://127.0.0.1:8321/podstack`."""
+    port = listening.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}{settings.prefix}"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise UsageError(
+            f"Cannot listen on {host} port {port}: {reason}. "
+            "Choose another with --port, or let --port 0 find one."
+        ) from error
+    listening.set_inheritable(True)
+    return listening
