@@ -48,7 +48,23 @@ async def me(here: Here) -> dict[str, Any]:
     }
 
 
-@routes.add("POST", "/session", PUBLIC)
+_A_TOKEN = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["token"],
+                    "properties": {"token": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+
+
+@routes.add("POST", "/session", PUBLIC, openapi_extra=_A_TOKEN)
 async def log_in(request: Request, here: Here) -> Response:
     """Give a browser a cookie for a token."""
     told = await read_json(request, here)

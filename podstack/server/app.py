@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from podstack.errors import PodstackError
-from podstack.server import about, objects
+from podstack.server import about, documents, objects
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
 from podstack.server.gate import Gate
@@ -25,7 +25,7 @@ from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
 
 # Every module of routes. One that is missing here is not served.
-PARTS: tuple[Routes, ...] = (about.unversioned, about.routes, objects.routes)
+PARTS: tuple[Routes, ...] = (about.unversioned, about.routes, documents.routes, objects.routes)
 
 
 def create_app(settings: ServerSettings) -> Gate:
@@ -36,6 +36,7 @@ def create_app(settings: ServerSettings) -> Gate:
     services = _services(settings)
     app = FastAPI(
         title="podstack",
+        version="1",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

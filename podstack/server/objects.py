@@ -33,6 +33,13 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 
+_ANY_BYTES = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
 routes = Routes()
 
 
@@ -44,7 +51,7 @@ async def get_object(request: Request, key: str, here: Here) -> Response:
     return Download(backend, here.services.threads, info, request)
 
 
-@routes.add("PUT", "/projects/{project}/objects/{key:path}", EDITOR)
+@routes.add("PUT", "/projects/{project}/objects/{key:path}", EDITOR, openapi_extra=_ANY_BYTES)
 async def put_object(request: Request, key: str, here: Here) -> Response:
     """Store an object, all or nothing. A log may only grow."""
     whole = full_key(here, key)
