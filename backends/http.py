@@ -24,7 +24,7 @@ from podstack.backends.http_answers import (
     refusal,
     unanswered,
 )
-from podstack.backends.http_listing import keys_of_page, names_of_page
+from podstack.backends.http_listing import is_prefix, keys_of_page, names_of_page
 from podstack.backends.http_wire import READ, Wire, no_body
 from podstack.errors import AccessDeniedError, BackendError, BlobMissing, UsageError
 
@@ -185,6 +185,8 @@ class HttpBackend:
         if _STORE.startswith(prefix) and start_after < _STORE:
             yield from self._store_entry()
         for root in self._roots(prefix):
+            if not is_prefix(prefix[len(root) :]):
+                return
             inner = prefix[len(root) :] if prefix.startswith(root) else ""
             if start_after.startswith(root):
                 yield from self._objects(root, inner, start_after[len(root) :])
@@ -211,6 +213,8 @@ class HttpBackend:
 
     def _folders(self, prefix: str) -> Iterator[str]:
         (root,) = self._roots(prefix)
+        if not is_prefix(prefix[len(root) :]):
+            return
         inner, place = prefix[len(root) :], Place(self.url, prefix)
         cursor: str | None = ""
         while cursor is not None:

@@ -42,6 +42,12 @@ def names_of_page(page: Any, *, after: str, place: Place) -> tuple[list[str], st
     return names, _cursor(names, after, following, place)
 
 
+def is_prefix(prefix: str) -> bool:
+    """Whether keys may begin so."""
+    whole = prefix.removesuffix("/")
+    return not prefix or (_is_key(whole) and not prefix.endswith("//"))
+
+
 def _entries(page: Any, field: str, place: Place) -> tuple[list[Any], Any]:
     found = page.get(field) if isinstance(page, dict) else None
     if not isinstance(found, list):

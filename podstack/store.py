@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from podstack import clock, config, keys, names, oplog
-from podstack.backend import Backend, LocalStore, open_backend, split_url
+from podstack.backend import AnswersQuestions, Backend, LocalStore, open_backend, split_url
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
 from podstack.disabled import DisabledStore
@@ -24,6 +24,7 @@ from podstack.shipper import Shipper
 
 if TYPE_CHECKING:
     from podstack.index import Index
+    from podstack.index.remote import RemoteIndex
 
 FORMAT = 1
 
@@ -34,7 +35,11 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.disabled = settings.mode == "disabled"
-        target: Backend = DisabledStore() if self.disabled else open_backend(settings.uri)
+        target: Backend = (
+            DisabledStore()
+            if self.disabled
+            else open_backend(settings.uri, api_token=settings.api_token)
+        )
         self._is_remote = not isinstance(target, LocalStore)
         self._spool_folder = _spool_of(settings.uri)
         offline = self._is_remote and settings.mode == "offline"
@@ -43,7 +48,7 @@ class Store:
         self.keys = keys.Project(settings.project)
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
-        self._index: Index | None = None
+        self._index: Index | RemoteIndex | None = None
         self._prepared = False
         self._lock = threading.RLock()
         self._spool: LocalStore | None = None
@@ -58,14 +63,21 @@ class Store:
         return self.backend.url
 
     @property
-    def index(self) -> Index:
+    def index(self) -> Index | RemoteIndex:
         """What the store holds, as tables to search. Made when first asked for, with sqlite3."""
         with self._lock:
             if self._index is None:
-                from podstack.index import Index
-
-                self._index = Index(self)
+                self._index = self._new_index()
             return self._index
+
+    def _new_index(self) -> Index | RemoteIndex:
+        if isinstance(self.backend, AnswersQuestions):
+            from podstack.index.remote import RemoteIndex
+
+            return RemoteIndex(self.backend, self.settings.project)
+        from podstack.index import Index
+
+        return Index(self)
 
     @property
     def portable_settings(self) -> Settings:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock, names, points
 from podstack.artifacts import Artifacts, versions_of
+from podstack.backend import AnswersQuestions
 from podstack.clock import now
 from podstack.endings import DEADLINE
 from podstack.errors import UsageError
@@ -138,6 +139,11 @@ class StoredRun:
     @property
     def metrics(self) -> Metrics:
         """All metrics as of now: `run.metrics["loss"].steps`, `.values`, `.times`."""
+        backend = self._store.backend
+        if isinstance(backend, AnswersQuestions):
+            from podstack.remote_metrics import RemoteMetrics  # sqlite3 comes with it
+
+            return RemoteMetrics(backend, self._store.settings.project, self.id, self._logs)
         return Metrics(self._logs(), self._logs)
 
     @property

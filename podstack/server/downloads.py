@@ -79,17 +79,21 @@ class Download(Response):
         stop = min(start + PIECE, stop)
         if start == stop:
             return b""
-        piece = await self._threads.run(lambda: self._backend.get(self._info.key, start, stop))
-        if len(piece) != stop - start:
+        beyond = stop + (stop == self._info.size)  # a byte more tells of a longer one put meanwhile
+        piece = await self._threads.run(lambda: self._backend.get(self._info.key, start, beyond))
+        if len(piece) < stop - start or (len(piece) > stop - start and not self._grows):
             raise _changed()
-        return piece
+        return piece[: stop - start]
 
     def _check_unchanged(self) -> None:
         """A plain log may grow meanwhile: what was asked for stays as it was."""
-        is_log = plain_log(self._info.key) == self._info.key
         now = next(iter(self._backend.list(self._info.key)), None)
-        if not is_log and now != self._info:
+        if not self._grows and now != self._info:
             raise _changed()
+
+    @property
+    def _grows(self) -> bool:
+        return plain_log(self._info.key) == self._info.key
 
     def _is_known(self) -> bool:
         known = self._asked.headers.get("if-none-match", "")
