@@ -205,9 +205,9 @@ class HttpBackend:
         if prefix == "":
             yield from ([_PROJECTS[:-1]] if any(True for _ in self.list_dirs(_PROJECTS)) else [])
         elif prefix == _PROJECTS:
-            for root in sorted(self._roots(prefix)):
-                if next(iter(self._objects(root, "", "")), None) is not None:
-                    yield root[len(_PROJECTS) : -1]
+            for name in sorted(root[len(_PROJECTS) : -1] for root in self._roots(prefix)):
+                if next(iter(self._objects(f"{prefix}{name}/", "", "")), None) is not None:
+                    yield name
         elif prefix.startswith(_PROJECTS):
             yield from self._folders(prefix)
 

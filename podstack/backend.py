@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+from podstack import config
 from podstack.errors import UsageError
 from podstack.names import short
 
@@ -193,6 +194,11 @@ def open_backend(
     except TypeError as error:
         raise UsageError(f"{scheme}:// does not take these options: {error}.") from error
     return backend
+
+
+def given_api_token() -> str | None:
+    """PODSTACK_API_TOKEN, for a plug-in that others than `open_backend` make."""
+    return config.api_token()
 
 
 @lru_cache(maxsize=64)

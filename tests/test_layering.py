@@ -26,7 +26,7 @@ FLOORS = {
     # one capability each
     3: "store artifacts intake datasets endings display index query compare sync compact export"
     " remote_metrics"
-    " columns tables experiment_table measured merging verify checks alerts"
+    " remote_metrics columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand
     4: "stored_run experiment run client sweeps extending __init__",

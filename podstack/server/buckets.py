@@ -30,7 +30,7 @@ def bucketed(
     high = len(steps) if stop is None else int(np.searchsorted(steps, stop, "right"))
     steps, values, times = steps[low:high], values[low:high], times[low:high]
     if not len(steps):
-        return dict.fromkeys(("x", "time", "mean", "last", "min", "max", "count", "odd"), [])
+        return {name: [] for name in ("x", "time", "mean", "last", "min", "max", "count", "odd")}
     begins = _begins(steps, count)
     ends = np.append(begins[1:], len(steps))
     finite = np.isfinite(values)
