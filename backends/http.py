@@ -33,6 +33,7 @@ _PROJECTS = "projects/"
 _EVERY = "*"  # the project of a token for all of them
 _PIECE = 1 << 20  # bytes of a file that are in memory at once
 _LONGEST = 256 << 20  # bytes of an answer in JSON
+_LONGEST_PATH = 15_000  # characters of a question
 _OPTIONS = ("ca_bundle", "timeout")
 
 
@@ -274,7 +275,13 @@ class HttpBackend:
         place = Place(self.url)
         asked = {name: _written(value) for name, value in arguments.items() if value is not None}
         path = f"/api/v1/projects/{quote(project, safe='')}/{quote(question)}"
-        answer = self._wire.read(f"{path}?{urlencode(asked)}", place, most=_LONGEST)
+        whole = f"{path}?{urlencode(asked)}"
+        if len(whole) > _LONGEST_PATH:
+            raise UsageError(
+                f"That question has {len(whole):,} characters; a server takes {_LONGEST_PATH:,}. "
+                "Ask for less at once."
+            )
+        answer = self._wire.read(whole, place, most=_LONGEST)
         if answer.status >= 300:
             raise unanswered(answer, place)
         return self._json(answer, place)

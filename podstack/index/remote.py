@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from podstack.expressions import Expression, Order
 
 PAGE = 1000  # runs of one answer
-_IDS = 100  # ids of one question
+_IDS = 50  # ids of one question
 
 
 class RemoteIndex:

@@ -44,7 +44,10 @@ class Scripted:
             with connection:
                 connection.settimeout(5)
                 self.requests.append(_head(connection))
-                connection.sendall(self.answer)
+                try:
+                    connection.sendall(self.answer)
+                except OSError:
+                    continue  # the client had enough
 
     def close(self) -> None:
         self._listening.close()
@@ -54,7 +57,7 @@ def _head(connection: socket.socket) -> bytes:
     read = b""
     while b"\r\n\r\n" not in read:
         piece = connection.recv(65536)
-        if not piece:
+        if not piece or piece[:1] == b"\x16":  # or it speaks TLS
             break
         read += piece
     return read
