@@ -175,9 +175,7 @@ class LocalBackend:
             except (FileNotFoundError, NotADirectoryError):
                 return
             if stat.S_ISLNK(mode) or (_WINDOWS and os.path.realpath(folder) != folder):
-                raise BackendError(
-                    f"{key} in {self.url} leads through a symbolic link.", url=self.url, key=key
-                )
+                raise self._link(f"{key} in {self.url} leads through a symbolic link.", key)
 
     def _remove_empty_folders(self, folder: str) -> None:
         while len(folder) > len(self._root):
@@ -202,12 +200,15 @@ class LocalBackend:
         if absent and not writing:  # what a write misses is its source or its folder, not the blob
             return BlobMissing(f"There is no {where}.", url=self.url, key=key)
         if error.errno == errno.ELOOP:
-            return BackendError(
-                f"{where} is a symbolic link, which a store does not follow.", url=self.url, key=key
-            )
+            return self._link(f"{where} is a symbolic link, which a store does not follow.", key)
         translated = BackendError(f"{where}: {error.strerror or error}.", url=self.url, key=key)
         translated.errno = error.errno
         return translated
+
+    def _link(self, message: str, key: str) -> BackendError:
+        error = BackendError(message, url=self.url, key=key)
+        error.errno = errno.ELOOP  # a server tells this refusal from a disk that fails
+        return error
 
 
 def _walk(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,11 +74,23 @@ def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = services.settings.threads
+        watch = asyncio.create_task(_end_with_parent())
         yield
+        watch.cancel()
         services.threads.close()
         services.stores.close()
 
     return lifespan
+
+
+async def _end_with_parent() -> None:
+    """Stop when whoever started this worker is gone: a killed server leaves none behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    while os.getppid() == parent.pid:
+        await asyncio.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answer(refused: Refused) -> Response:

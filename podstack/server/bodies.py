@@ -26,6 +26,8 @@ from podstack.server.threads import Threads
 
 IN_MEMORY = 1 << 20  # bytes; what is larger goes through a file
 
+_AT_ONCE = 1 << 16  # bytes that are hashed in less time than a thread takes to be told
+
 
 class Body:
     """A body that was received whole. sha256: its hex digest."""
@@ -106,7 +108,10 @@ async def received(
                 raise too_large(limit)
             if body.is_heavy:
                 await threads.run(lambda: body.settle(last=False))
-        await threads.run(lambda: body.settle(last=True))
+        if body.size <= _AT_ONCE:
+            body.settle(last=True)
+        else:
+            await threads.run(lambda: body.settle(last=True))
         yield body
     finally:
         body.close()

@@ -57,8 +57,12 @@ class Exchange:
             message["headers"] = _completed(message.get("headers", ()))
             await self._send(message)
             return
+        body = message.get("body", b"")
         self._is_complete = not message.get("more_body", False)
-        self._sent += len(message.get("body", b""))
+        is_first, self._sent = self._sent == 0, self._sent + len(body)
+        if is_first and self._is_complete:
+            await self._send(message)  # nothing waits before it: no timer is needed
+            return
         try:
             await asyncio.wait_for(self._send(message), self._settings.idle)
         except asyncio.TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -12,7 +11,6 @@ from typing import Any
 
 import orjson
 import pytest
-from fastapi.routing import APIRoute
 
 from podstack.backend import open_backend
 from podstack.server.access import ADMIN, EDITOR, PUBLIC, VIEWER, Level
@@ -21,34 +19,19 @@ from podstack.server.gate import Gate
 from podstack.server.settings import ServerSettings
 from podstack.server.tokens import Tokens
 from podstack.testing.raw_http import ask
+from podstack.testing.routes import Declared, all_routes, filled
 
 
 def gate() -> Gate:
     return create_app(ServerSettings("memory://routes"))
 
 
-def all_routes() -> list[tuple[str, str, Level]]:
-    """Every route of the application: method, path, and the level it declares."""
-    made = gate()
-    return [
-        (method, route.path, made.levels[route.endpoint])
-        for route in made.app.routes
-        if isinstance(route, APIRoute)
-        for method in sorted(route.methods)
-    ]
-
-
 ROUTES = all_routes()
-GUARDED = [route for route in ROUTES if route[2] != PUBLIC]
+GUARDED = [route for route in ROUTES if route.level != PUBLIC]
 
 
 def name(route: object) -> str:
     return "-".join(map(str, route[:2])) if isinstance(route, tuple) else str(route)
-
-
-def target(path: str, project: str = "alpha") -> str:
-    """A path with every parameter filled."""
-    return re.sub(r"\{[^}]*\}", "live/x.w.json", path.replace("{project}", project))
 
 
 def test_85_every_route_declares_a_level() -> None:
@@ -163,9 +146,9 @@ BAD = list(bad_credentials())
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
-def test_14_no_bad_credential_opens_a_route(team: Any, route: tuple[str, str, Level]) -> None:
+def test_14_no_bad_credential_opens_a_route(team: Any, route: Declared) -> None:
     method, path, _ = route
-    answers = [ask(team.server.port, method, target(path), headers=shown) for shown in BAD]
+    answers = [ask(team.server.port, method, filled(path), headers=shown) for shown in BAD]
 
     assert {answer.status for answer in answers} == {401}
     assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
@@ -175,18 +158,16 @@ def test_14_no_bad_credential_opens_a_route(team: Any, route: tuple[str, str, Le
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "FOO", "get", "PROPFIND", "__init__"])
 def test_15_other_methods_do_nothing(team: Any, method: str) -> None:
     for _, path, _ in GUARDED:
-        answer = ask(team.server.port, method, target(path))
+        answer = ask(team.server.port, method, filled(path))
         assert answer.status in (0, 400, 401, 405), path
         assert b"Traceback" not in answer.raw
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
-def test_17_a_token_in_a_url_is_refused_and_never_logged(
-    team: Any, route: tuple[str, str, Level]
-) -> None:
+def test_17_a_token_in_a_url_is_refused_and_never_logged(team: Any, route: Declared) -> None:
     method, path, _ = route
     for parameter in ("token", "access_token", "key"):
-        url = f"{target(path)}?{parameter}={team.editor}"
+        url = f"{filled(path)}?{parameter}={team.editor}"
         assert ask(team.server.port, method, url).status in (400, 401)
 
     assert team.editor not in team.server.output
@@ -206,7 +187,7 @@ def test_21_22_a_role_that_is_too_low_is_403(
 ) -> None:
     tokens = {VIEWER: team.viewer, EDITOR: team.editor, ADMIN: team.admin}
     for role, token in tokens.items():
-        status = ask(team.server.port, method, target(path), token=token).status
+        status = ask(team.server.port, method, filled(path), token=token).status
         assert (status == 403) == (role < level), role
 
 
@@ -217,9 +198,9 @@ def test_23_a_project_of_others_looks_like_one_that_is_not_there(
     team: Any, method: str, path: str
 ) -> None:
     team.put("live/x.w.json", b"{}")
-    theirs = ask(team.server.port, method, target(path), token=team.stranger)
-    nobodys = ask(team.server.port, method, target(path, "nobodys"), token=team.stranger)
-    odd = ask(team.server.port, method, target(path, "No.Id!"), token=team.stranger)
+    theirs = ask(team.server.port, method, filled(path), token=team.stranger)
+    nobodys = ask(team.server.port, method, filled(path, "nobodys"), token=team.stranger)
+    odd = ask(team.server.port, method, filled(path, "No.Id!"), token=team.stranger)
 
     assert theirs.status == nobodys.status == odd.status == 404
     assert theirs.body == nobodys.body == odd.body
