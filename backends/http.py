@@ -33,8 +33,10 @@ _PROJECTS = "projects/"
 _EVERY = "*"  # the project of a token for all of them
 _PIECE = 1 << 20  # bytes of a file that are in memory at once
 _LONGEST = 256 << 20  # bytes of an answer in JSON
-_LONGEST_PATH = 15_000  # characters of a question
+_LONGEST_PATH = 8000  # characters of a question
 _OPTIONS = ("ca_bundle", "timeout")
+
+Names = list[str]  # the class below has a method of that name
 
 
 class HttpBackend:
@@ -231,7 +233,7 @@ class HttpBackend:
             raise _no_project(place)
         return self._json(answer, place)
 
-    def _roots(self, prefix: str) -> list[str]:
+    def _roots(self, prefix: str) -> Names:
         """The projects that keys with a prefix may lie in, as `projects/<project>/`, in order."""
         project, slash, _ = prefix.removeprefix(_PROJECTS).partition("/")
         if prefix.startswith(_PROJECTS) and slash:
@@ -241,7 +243,7 @@ class HttpBackend:
         roots = [f"{_PROJECTS}{name}/" for name in self._projects()]
         return sorted(root for root in roots if root.startswith(prefix))
 
-    def _projects(self) -> list[str]:
+    def _projects(self) -> Names:
         """The projects that the token reaches."""
         place = Place(self.url)
         facts = self._json(self._wire.read("/api/v1/me", place, most=_LONGEST), place)

@@ -24,7 +24,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 _ROOT = "projects"
 
 
-class PodstackFileSystem(AbstractFileSystem):
+class PodstackFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
     """A podstack server as a filesystem. Paths are `host[:port]/projects/<project>/<key>`.
 
     Args:
@@ -48,7 +48,11 @@ class PodstackFileSystem(AbstractFileSystem):
         options["use_listings_cache"] = False
         super().__init__(**options)
         self.host = host
-        self._options = {"api_token": api_token, "ca_bundle": ca_bundle, "timeout": timeout}
+        self._options: dict[str, Any] = {
+            "api_token": api_token,
+            "ca_bundle": ca_bundle,
+            "timeout": timeout,
+        }
         self._backends: dict[str, HttpBackend] = {}
 
     @property

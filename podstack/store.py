@@ -23,8 +23,7 @@ from podstack.reader import StoreReader
 from podstack.shipper import Shipper
 
 if TYPE_CHECKING:
-    from podstack.index import Index
-    from podstack.index.remote import RemoteIndex
+    from podstack.index.remote import AnyIndex
 
 FORMAT = 1
 
@@ -48,7 +47,7 @@ class Store:
         self.keys = keys.Project(settings.project)
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
-        self._index: Index | RemoteIndex | None = None
+        self._index: AnyIndex | None = None
         self._prepared = False
         self._lock = threading.RLock()
         self._spool: LocalStore | None = None
@@ -63,14 +62,14 @@ class Store:
         return self.backend.url
 
     @property
-    def index(self) -> Index | RemoteIndex:
+    def index(self) -> AnyIndex:
         """What the store holds, as tables to search. Made when first asked for, with sqlite3."""
         with self._lock:
             if self._index is None:
                 self._index = self._new_index()
             return self._index
 
-    def _new_index(self) -> Index | RemoteIndex:
+    def _new_index(self) -> AnyIndex:
         if isinstance(self.backend, AnswersQuestions):
             from podstack.index.remote import RemoteIndex
 

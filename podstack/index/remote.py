@@ -12,6 +12,8 @@ from podstack.index.answers import ExperimentRow, Names, RunRow
 
 if TYPE_CHECKING:
     from podstack.expressions import Expression, Order
+    from podstack.index import Index
+
 
 PAGE = 1000  # runs of one answer
 _IDS = 50  # ids of one question
@@ -99,3 +101,7 @@ def _condition(where: Expression | None, experiment: str | None, deleted: bool) 
         "experiment": experiment,
         "deleted": deleted or None,
     }
+
+
+if TYPE_CHECKING:
+    AnyIndex = Index | RemoteIndex  # they answer the same

@@ -27,7 +27,7 @@ from podstack.server.readers import ProjectReader
 
 MOST = 1000  # runs of one answer
 MOST_COMPARED = 100
-LONGEST = 10_000  # characters of a filter
+LONGEST = 8_000  # characters of a filter
 _FURTHEST = 1_000_000  # runs that may be left out
 
 _CURSOR = re.compile(r"o([0-9]{1,7})")
