@@ -25,7 +25,6 @@ FLOORS = {
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
     3: "store artifacts intake datasets endings display index query compare sync compact export"
-    " remote_metrics"
     " remote_metrics columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand

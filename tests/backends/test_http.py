@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from podstack.backend import AnswersQuestions, Backend, LocalStore, open_backend
-from podstack.errors import AccessDeniedError, BackendError, BlobMissing, UsageError
+from podstack.errors import (
+    AccessDeniedError,
+    BackendError,
+    BackendUnavailable,
+    BlobMissing,
+    UsageError,
+)
 from podstack.testing.backend_suite import BackendSuite, Peek
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.prefixed import PrefixedBackend
@@ -163,3 +176,136 @@ def test_a_server_behind_a_path_is_found_there(tmp_path: Path) -> None:
         assert [info.key for info in backend.list("projects/default/")] == [
             "projects/default/a b/ü?#"
         ]
+
+
+# Connections ---------------------------------------------------------------------------------
+
+
+def test_a_kept_connection_that_the_server_closed_costs_no_write(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "store") as server:
+        backend = open_backend(server.url)
+        backend.put("projects/default/x", b"before")
+
+        server.kill()
+        server.start()
+        backend.put("projects/default/x", b"after")
+
+        assert backend.get("projects/default/x") == b"after"
+
+
+def test_a_forked_child_has_connections_of_its_own(server: RunningServer, project: str) -> None:
+    backend = open_backend(server.url)
+    key = f"projects/{project}/x"
+    backend.put(key, b"x" * 100_000)
+
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            good = all(backend.get(key) == b"x" * 100_000 for _ in range(30))
+            os._exit(0 if good else 1)
+        children.append(child)
+    assert all(backend.get(key) == b"x" * 100_000 for _ in range(30))
+
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+
+
+def test_a_proxy_of_the_environment_is_used_and_no_proxy_respected(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = server.url.rpartition(":")[2]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    behind = open_backend("http://store.example", {"timeout": 2})
+    with pytest.raises(BackendError) as caught:  # our server is no proxy for other names
+        behind.get("podstack.json")
+    assert "no podstack server" in str(caught.value) or "421" in str(caught.value)
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert open_backend(server.url).get("podstack.json")
+
+
+def test_a_file_is_sent_with_little_memory(tmp_path: Path) -> None:
+    """300 MB, with a limit on what the process may have in memory."""
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(300_000_000)
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from podstack.backend import open_backend\n"
+        "backend = open_backend(sys.argv[1]); backend.put('projects/default/small', b'x')\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "backend.put('projects/default/big', Path(sys.argv[2]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    with RunningServer(tmp_path / "store") as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code, server.url, str(tmp_path / "big")],
+            capture_output=True,
+            check=True,
+            timeout=100,
+        )
+
+        assert int(done.stdout) < 30_000  # kB
+        assert (Path(server.store) / "projects/default/big").stat().st_size == 300_000_000
+
+
+# TLS -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody has signed, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = folder / "cert.pem", folder / "key.pem"
+    words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -out {made} -keyout {key}"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([openssl, *words.split(), *names], check=True, capture_output=True)
+    return made, key
+
+
+@pytest.fixture
+def secure(certificate: tuple[Path, Path]) -> Iterator[str]:
+    """The address of a TLS server that answers like a podstack server without projects."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    body = b'{"podstack":1,"store":"x"}'
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    running.handle_error = lambda *_: None  # type: ignore[method-assign]  # refused handshakes
+    running.socket = context.wrap_socket(running.socket, server_side=True)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{running.server_address[1]}"
+    running.shutdown()
+    running.server_close()
+    thread.join(10)
+
+
+def test_a_certificate_of_a_stranger_is_refused_and_the_cure_named(secure: str) -> None:
+    with pytest.raises(BackendError, match=r"no secure connection.*ca_bundle") as caught:
+        open_backend(secure).get("podstack.json")
+
+    assert not isinstance(caught.value, BackendUnavailable)  # asking again does not help
+
+
+def test_a_certificate_of_the_bundle_is_trusted(
+    secure: str, certificate: tuple[Path, Path]
+) -> None:
+    backend = open_backend(f"{secure}?ca_bundle={certificate[0]}")
+
+    assert backend.get("podstack.json") == b'{"podstack":1,"store":"x"}'
+    assert backend.url == secure

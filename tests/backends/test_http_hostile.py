@@ -29,6 +29,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.answer = b""
+        self.first: list[bytes] = []  # answers that go before it
         self.requests: list[bytes] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -45,7 +46,7 @@ class Scripted:
                 connection.settimeout(5)
                 self.requests.append(_head(connection))
                 try:
-                    connection.sendall(self.answer)
+                    connection.sendall(self.first.pop(0) if self.first else self.answer)
                 except OSError:
                     continue  # the client had enough
 
@@ -269,6 +270,24 @@ def test_a_longer_or_other_range_than_asked_for_is_not_believed(
     failed(backend, lambda backend: backend.get(KEY, 6, 10))
     server.answer = http(206, b"x" * 10_000_000, *ranged, kind="application/octet-stream")
     failed(backend, lambda backend: backend.get(KEY, 5, 9))
+
+
+def test_reading_is_tried_again_where_a_connection_breaks_or_a_server_stumbles(
+    server: Scripted, backend: Backend
+) -> None:
+    server.first = [b"", http(502, b"<html>", kind="text/html"), b"HTTP/1.1 200"]
+    server.answer = http(200, b"content", 'ETag: "t"', kind="application/octet-stream")
+
+    assert backend.get(KEY) == b"content"
+    assert len(server.requests) == 4
+
+
+def test_writing_is_left_to_whoever_ships(server: Scripted, backend: Backend) -> None:
+    server.answer = refused(502, "store")
+
+    failed(backend, put)
+
+    assert len(server.requests) == 1
 
 
 def test_nobody_there_is_unavailable_within_seconds(server: Scripted) -> None:
