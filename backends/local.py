@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from podstack.backend import Backend, BlobInfo, LocalFolder, StampedFolders, split_url
+from podstack.backend import Backend, BlobInfo, CanLook, LocalFolder, StampedFolders, split_url
 from podstack.errors import BackendError, BlobMissing, UsageError
 
 _TEMPORARY = ".podstack-"
@@ -77,9 +77,14 @@ class LocalBackend:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # deleted while we look
-                yield BlobInfo(
-                    key, facts.st_size, f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
-                )
+                yield _told(key, facts)
+
+    def look(self, key: str) -> BlobInfo:
+        with self._errors(key):
+            facts = os.lstat(self._inside(key))
+            if not stat.S_ISREG(facts.st_mode) or _is_temporary(key.rpartition("/")[2]):
+                raise BlobMissing(f"There is no {key} in {self.url}.", url=self.url, key=key)
+            return _told(key, facts)
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
         with self._errors(prefix):
@@ -275,6 +280,11 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.name)
 
 
+def _told(key: str, facts: os.stat_result) -> BlobInfo:
+    size = facts.st_size
+    return BlobInfo(key, size, f"{facts.st_mtime_ns:x}-{size:x}-{facts.st_ino:x}")
+
+
 def _is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY) and name.endswith(".tmp")
 
@@ -367,4 +377,5 @@ def _unlink(path: str) -> None:
 if TYPE_CHECKING:
     _backend: type[Backend] = LocalBackend
     _folder: type[LocalFolder] = LocalBackend
+    _looks: type[CanLook] = LocalBackend
     _stamped: type[StampedFolders] = LocalBackend

@@ -106,6 +106,19 @@ class LocalStore(Backend, LocalFolder, Protocol):
 
 
 @runtime_checkable
+class CanLook(Protocol):
+    """The power of a store that tells of one blob without listing what lies beside it."""
+
+    def look(self, key: str) -> BlobInfo:
+        """Size and tag of a blob, as a listing would show them.
+
+        Raises:
+            BlobMissing: there is none.
+        """
+        ...
+
+
+@runtime_checkable
 class StampedFolders(Protocol):
     """The power of a store whose folders tell at once that something right below them changed."""
 

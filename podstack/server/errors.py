@@ -30,7 +30,7 @@ logger = logging.getLogger("podstack.server")
 RETRY_AFTER = 2  # seconds, where the store said nothing
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
+_IN_THE_WAY = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY)
 
 
 class Refused(Exception):  # it reads `raise Refused(404, …)`

@@ -32,6 +32,7 @@ logger = logging.getLogger("podstack.server")
 
 _HIDDEN = re.compile(rb"%(?:2f|5c|00)|\\", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TOKEN = re.compile(rb"pst_[a-z0-9]{12}_[A-Za-z0-9_-]{43}")
 _MOST_PARAMETERS = 50
 _NOBODY = Caller("", {})
 
@@ -187,7 +188,7 @@ def _cookie(exchange: Exchange) -> str:
 def _check_query(query: bytes) -> None:
     if query.count(b"&") >= _MOST_PARAMETERS:
         raise Refused(400, "query", f"At most {_MOST_PARAMETERS} parameters are read.")
-    if b"pst_" in unquote_to_bytes(query):
+    if _TOKEN.search(unquote_to_bytes(query)):
         raise Refused(400, "token", "A token goes into the Authorization header, never into a URL.")
 
 

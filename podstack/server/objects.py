@@ -23,9 +23,11 @@ from podstack.server.bodies import Body, received
 from podstack.server.downloads import Download
 from podstack.server.errors import Refused
 from podstack.server.growth import check_growth
+from podstack.server.stores import look
 
 MOST = 1000  # entries of one page
 
+_HINTS, _TOMBS = "live/", "tombs/"
 _BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
 _TEMPORARY = re.compile(r"\.podstack-.*\.tmp")
 _HASHED = re.compile(r"runs/[^/]+/artifacts/([0-9a-f]{12})/.+")
@@ -53,7 +55,9 @@ async def get_object(request: Request, key: str, here: Here) -> Response:
 
 @routes.add("PUT", "/projects/{project}/objects/{key:path}", EDITOR, openapi_extra=_ANY_BYTES)
 async def put_object(request: Request, key: str, here: Here) -> Response:
-    """Store an object, all or nothing. A log may only grow."""
+    """Store an object, all or nothing. A log may only grow; only an admin buries a run."""
+    if key.startswith(_TOMBS) and here.role < ADMIN:
+        raise forbidden(ADMIN)
     whole = full_key(here, key)
     settings, threads = here.services.settings, here.services.threads
     limit = settings.max_log if plain_log(whole) else settings.max_upload
@@ -70,7 +74,7 @@ async def put_object(request: Request, key: str, here: Here) -> Response:
 @routes.add("DELETE", "/projects/{project}/objects/{key:path}", EDITOR)
 async def delete_object(key: str, here: Here) -> Response:
     """Remove an object; an absent one is fine. Editors may remove hints, admins anything."""
-    if not key.startswith("live/") and here.role < ADMIN:
+    if not key.startswith(_HINTS) and here.role < ADMIN:
         raise forbidden(ADMIN)
     backend, whole = here.services.stores.backend, full_key(here, key)
     async with here.services.turns.of(whole):
@@ -139,18 +143,6 @@ def full_prefix(here: Context, prefix: str) -> str:
     if prefix:
         full_key(here, prefix.removesuffix("/") if prefix.endswith("/") else prefix)
     return f"{_root(here)}{prefix}"
-
-
-def look(backend: Backend, key: str) -> BlobInfo:
-    """Size and tag of one object.
-
-    Raises:
-        BlobMissing: there is none.
-    """
-    first = next(iter(backend.list(key)), None)  # the shortest key with that prefix is the key
-    if first is None or first.key != key:
-        raise BlobMissing(f"There is no {key} in {backend.url}.", url=backend.url, key=key)
-    return first
 
 
 def _store(here: Context, key: str, body: Body) -> BlobInfo:

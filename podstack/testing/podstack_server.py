@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 from types import TracebackType
 
 from podstack.backend import open_backend
@@ -29,7 +30,8 @@ class RunningServer:
     Args:
         store: a folder, or the URL of any store that a process of its own can reach.
         options: further words of the command line.
-        log: the file that gets what the server prints; beside a folder's store by default.
+        log: the file that gets what the server prints; by default beside a store that is a
+            folder, else in the folder for temporary files.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class RunningServer:
     ) -> None:
         self.store = str(store)
         self._options, self._environment = tuple(options), dict(environment or {})
-        self.log = log or Path(f"{self.store}-server-{os.urandom(4).hex()}.log")
+        self.log = log or _log_beside(self.store)
         self._first = self.token("default", "admin") if tokens else ""
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -171,3 +173,8 @@ class RunningServer:
             self.go_on()
         self.stop()
         self._signal_all(signal.SIGKILL)  # workers that outlived it
+
+
+def _log_beside(store: str) -> Path:
+    name = f"server-{os.urandom(4).hex()}.log"
+    return Path(gettempdir()) / name if "://" in store else Path(f"{store}-{name}")

@@ -24,7 +24,7 @@ def all_routes() -> list[Declared]:
     return [
         Declared(method, getattr(route, "path", ""), gate.levels[endpoint])
         for route in gate.app.routes
-        if (endpoint := getattr(route, "endpoint", None)) in gate.levels
+        if (endpoint := getattr(route, "endpoint", None)) is not None and endpoint in gate.levels
         for method in sorted(getattr(route, "methods", None) or ())
     ]
 

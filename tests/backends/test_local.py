@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from podstack.backend import LocalStore, StampedFolders, open_backend
+from podstack.backend import CanLook, LocalStore, StampedFolders, open_backend
 from podstack.errors import BackendError, BlobMissing, UsageError
 from podstack.testing.backend_suite import LocalStoreSuite, Peek
 
@@ -322,3 +322,15 @@ def test_a_listing_shows_what_replaced_an_entry_that_vanished_meanwhile(tmp_path
         thread.join(30)
 
     assert empty == 0
+
+
+def test_looking_at_one_blob_tells_what_a_listing_tells(tmp_path: Path) -> None:
+    backend = open_backend(str(tmp_path))
+    assert isinstance(backend, CanLook)
+    backend.put("a/b", b"one")
+    (tmp_path / "a/link").symlink_to(tmp_path / "a/b")
+
+    assert [backend.look("a/b")] == list(backend.list())
+    for absent in ("a", "a/c", "a/b/c", "a/link"):
+        with pytest.raises(BlobMissing):
+            backend.look(absent)

@@ -43,7 +43,7 @@ class Team:
         return self.ask("PUT", self.object(key), token, body, **headers)
 
     def get(self, key: str, token: str | None = None, **headers: str) -> Answer:
-        return self.ask("GET", self.object(key), token, **headers)
+        return self.ask("GET", self.object(key), token, b"", **headers)
 
     def blob(self, key: str) -> Path:
         """Where an object of alpha lies."""

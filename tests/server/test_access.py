@@ -243,6 +243,12 @@ def test_25_a_listing_shows_the_own_project_only(team: Any) -> None:
         assert ask(team.server.port, "GET", url, token=team.stranger).status == 400, prefix
 
 
+def test_22_only_an_admin_buries_a_run(team: Any) -> None:
+    assert team.put("tombs/gone.json", b"{}").status == 403
+    assert team.put("tombs/gone.json", b"{}", team.admin).status == 200
+    assert team.ask("DELETE", team.object("tombs/gone.json")).status == 403
+
+
 def test_no_object_route_reaches_the_servers_own_objects(team: Any) -> None:
     answer = ask(team.server.port, "GET", "/api/v1/projects/server/objects/secret", token=team.root)
 

@@ -689,3 +689,13 @@ def test_65_memory_stays_flat_while_much_is_sent(team: Any) -> None:
         thread.join()
 
     assert resident() - before < 64
+
+
+@pytest.mark.slow
+def test_65_headers_that_never_end_are_cut_off(open_server: Any) -> None:
+    with socket.create_connection(("127.0.0.1", open_server.port), timeout=60) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: local")
+        try:
+            assert connection.recv(1 << 16) == b""
+        except ConnectionError:
+            pass

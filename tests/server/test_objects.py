@@ -303,6 +303,25 @@ def test_unknown_objects_of_later_versions_are_kept(team: Any) -> None:
     assert team.get("sweeps/s/future.bin").body == b"\0\1"
 
 
+def test_an_object_that_changes_while_it_is_sent_is_never_sent_as_a_mix(team: Any) -> None:
+    old, new = b"o" * (40 << 20), b"n" * (40 << 20)
+    team.put("cache/replaced", old)
+    head = f"GET {team.object('cache/replaced')} HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Authorization: Bearer {team.editor}\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", team.server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        received = bytearray(connection.recv(1000))  # it has begun, and waits for us to read
+        team.put("cache/replaced", new)
+        try:
+            while piece := connection.recv(1 << 20):
+                received += piece
+        except ConnectionError:
+            pass
+    body = bytes(received).partition(b"\r\n\r\n")[2]
+
+    assert len(body) < len(old)
+
+
 # Many at once --------------------------------------------------------------------------
 
 

@@ -285,6 +285,40 @@ def test_a_folder_where_an_object_should_go_is_a_conflict(store: Path) -> None:
     assert (above.status, below.status) == (409, 409)
 
 
+# Other stores, other limits ------------------------------------------------------------
+
+
+def test_any_backend_is_served_not_only_a_folder(tmp_path: Path) -> None:
+    large = bytes(range(256)) * (40 << 10)
+    log = "/api/v1/projects/default/objects/runs/r/meta/w.jsonl"
+    with RunningServer("memory://served", log=tmp_path / "log") as server:
+        assert ask(server.port, "PUT", OBJECT, body=large).json["size"] == len(large)
+        assert ask(server.port, "GET", OBJECT).body == large
+        assert ask(server.port, "GET", OBJECT, headers={"Range": "bytes=-2"}).body == large[-2:]
+        assert ask(server.port, "PUT", log, body=b"a\nb\n").status == 200
+        assert ask(server.port, "PUT", log, body=b"a\n").status == 409
+        listed = ask(server.port, "GET", "/api/v1/projects/default/objects").json["objects"]
+        assert [entry["key"] for entry in listed] == ["cache/x", "runs/r/meta/w.jsonl"]
+        assert ask(server.port, "DELETE", OBJECT).status == 204
+        assert ask(server.port, "GET", OBJECT).status == 404
+
+
+def test_61_an_upload_over_the_limit_is_413_with_length_or_in_chunks(store: Path) -> None:
+    chunked = f"PUT {OBJECT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    with RunningServer(store, options=["--max-upload", "1M"]) as server:
+        fine = ask(server.port, "PUT", f"{OBJECT}-fine", body=bytes(1_000_000))
+        long = ask(server.port, "PUT", OBJECT, body=bytes(1_000_001))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+            connection.sendall(chunked.encode() + piece * 16)
+            answer = connection.recv(1 << 16)
+
+        assert fine.status == 200
+        assert (long.status, long.code) == (413, "too_large")
+        assert b" 413 " in answer.partition(b"\r\n")[0]
+        assert ask(server.port, "GET", OBJECT).status == 404
+
+
 # Behind a proxy ------------------------------------------------------------------------
 
 
