@@ -190,6 +190,8 @@ def _content(response: Any, most: int | None) -> bytes:
     Raises:
         ProtocolError: it is cut off, or longer than what was asked for.
     """
+    if not response.chunked and response.length_remaining is None and response.status != 204:
+        raise ProtocolError("an answer without a length may be cut off")
     if most is None:
         return bytes(response.read())
     parts, size = [], 0
