@@ -123,7 +123,7 @@ class S3Backend(FsspecBackend):
                     self._put_parts(key, size, lambda start, stop: _read(file, start, stop))
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
-        if start < 0 and stop is not None or (stop or 0) < 0:
+        if (start < 0 and stop is not None) or (stop or 0) < 0:
             start, stop, _ = slice(start, stop).indices(self._size(key))
         if stop is not None and start >= stop:
             self._size(key)  # a slice of nothing is empty, but not of a blob that is missing
@@ -275,7 +275,7 @@ def _last(stop: int | None) -> str:
 def _source(path: Path, url: str, key: str) -> Iterator[tuple[Any, int]]:
     """The file and its size."""
     try:
-        file = open(path, "rb")
+        file = path.open("rb")
     except OSError as error:
         reason = error.strerror or str(error)
         raise BackendError(f"{key} in {url}: {path}: {reason}.", url=url, key=key) from error

@@ -14,11 +14,11 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
-    ResponseParserError,
     SSLError,
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from fsspec.exceptions import FSTimeoutError
 
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable, BlobMissing

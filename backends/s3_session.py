@@ -61,7 +61,7 @@ class S3Session:
 
     def _filesystem(self) -> s3fs.S3FileSystem:
         mine = os.getpid()
-        # No lock, which a fork could copy while it is held: of two that are made at once, one stays.
+        # No lock, which a fork could copy while it is held: of two made at once, one stays.
         return self._filesystems.get(mine) or self._filesystems.setdefault(mine, self._made())
 
     def _made(self) -> s3fs.S3FileSystem:
