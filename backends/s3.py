@@ -89,7 +89,7 @@ class S3Backend(FsspecBackend):
     ) -> None:
         where, asked = _split(url)
         self._bucket, prefix = _bucket_and_prefix(where, url)
-        super().__init__(url, None, prefix)
+        super().__init__(url, dict, prefix)  # its session stands for the filesystem
         self._endpoint = _endpoint(_one(asked, "endpoint", endpoint))
         self._sealed = _encryption(
             _one(asked, "sse", sse), _one(asked, "sse_kms_key_id", sse_kms_key_id)
