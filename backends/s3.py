@@ -102,14 +102,13 @@ class S3Backend(FsspecBackend):
         }
         options = {
             "endpoint_url": self._endpoint,
-            "profile": _one(asked, "profile", profile),
             "anon": _truth(_one(asked, "anonymous", anonymous), "anonymous"),
             **_credentials(key, secret, session_token),
             "client_kwargs": {name: value for name, value in client.items() if value},
         }
         config = _addressing(_one(asked, "addressing", addressing))
         given = {name: value for name, value in options.items() if value}
-        self._session = S3Session(given, config)
+        self._session = S3Session(given, config, profile=_one(asked, "profile", profile))
 
     def put(self, key: str, data: bytes | Path) -> None:
         with self._mapped(key):
@@ -148,9 +147,12 @@ class S3Backend(FsspecBackend):
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
         cut = self._skipped + len(prefix)
-        for page in self._pages(prefix, delimiter="/"):
-            names = (found["Prefix"][cut:-1] for found in page.get("CommonPrefixes", ()))
-            yield from (name for name in names if name)
+        names = {
+            found["Prefix"][cut:-1]
+            for page in self._pages(prefix, delimiter="/")
+            for found in page.get("CommonPrefixes", ())
+        }
+        return iter(sorted(names - {""}))  # S3 sorts them with their "/", "a-b/" before "a/"
 
     def delete(self, key: str) -> None:
         try:

@@ -36,6 +36,7 @@ class S3Server:
     """A server that is up between `__enter__` and `__exit__`."""
 
     endpoint = ""
+    _client: Any = None
 
     def __enter__(self) -> S3Server:
         self.folder = Path(tempfile.mkdtemp(prefix="podstack-s3-"))
@@ -69,6 +70,11 @@ class S3Server:
 
     def client(self) -> Any:
         """botocore's own client, to look around what is under test."""
+        if self._client is None:
+            self._client = self._made_client()
+        return self._client
+
+    def _made_client(self) -> Any:
         from botocore.config import Config
         from botocore.session import Session
 
