@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,7 @@ class AnyFsspecBackend(FsspecBackend):
             given = {"timeout": _CONNECT_TIMEOUT, **given}
         super().__init__(url, lambda: _made(maker, given), maker._strip_protocol(where))
         self._renames = scheme in _RENAMING
+        self._turns: dict[int, Any] = {}  # by process: a fork copies a held lock
 
     def close(self) -> None:
         filesystem = self._made.pop(os.getpid(), None)
@@ -228,7 +230,9 @@ class AnyFsspecBackend(FsspecBackend):
 
     @contextmanager
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
-        with super()._errors(key, writing=writing):
+        turn = self._turns.setdefault(os.getpid(), threading.RLock())
+        # Threads that share one of paramiko's channels wait for each other's answers for ever.
+        with turn if self._renames else nullcontext(), super()._errors(key, writing=writing):
             try:
                 yield
             except (OSError, UsageError, MissingExtraError):
