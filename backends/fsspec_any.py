@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from inspect import Parameter, signature
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ class FsspecBackend:
         with self._errors(key):
             path = self._path(key)
             if start == 0 and stop is None:
-                return bytes(self._filesystem.cat_file(path))
+                return self._load(path)
             begin, end, _ = slice(start, stop).indices(self._filesystem.info(path)["size"])
             return (
                 bytes(self._filesystem.cat_file(path, start=begin, end=end)) if begin < end else b""
@@ -109,6 +110,9 @@ class FsspecBackend:
 
     def _store(self, path: str, data: bytes) -> None:
         self._filesystem.pipe_file(path, data)
+
+    def _load(self, path: str) -> bytes:
+        return bytes(self._filesystem.cat_file(path))
 
     def _path(self, key: str) -> str:
         if any(part in ("", ".", "..") or "\0" in part for part in key.split("/")):
@@ -201,11 +205,18 @@ class AnyFsspecBackend(FsspecBackend):
         temporary = f"{folder}/{_TEMPORARY}{os.urandom(8).hex()}.tmp"
         self._make_folders(folder)
         try:
-            self._filesystem.pipe_file(temporary, data)
+            self._filesystem.ftp.putfo(BytesIO(data), temporary)  # waits not for each 32 kB
             self._filesystem.mv(temporary, path)
         except BaseException:
             self._forget(temporary)
             raise
+
+    def _load(self, path: str) -> bytes:
+        if not self._renames:
+            return super()._load(path)
+        file = BytesIO()
+        self._filesystem.ftp.getfo(path, file)
+        return file.getvalue()
 
     def _make_folders(self, folder: str) -> None:
         """Two writers may make the same one at once; the loser looks again."""

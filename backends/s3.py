@@ -130,9 +130,10 @@ class S3Backend(FsspecBackend):
             try:
                 answer = self._call("get_object", key, **_range(start, stop))
             except ClientError as error:
-                if status_of(error) == _OUT_OF_RANGE:
-                    return b""
-                raise
+                if status_of(error) != _OUT_OF_RANGE:
+                    raise
+                # Some servers refuse the last 9 bytes of 8.
+                return self.get(key)[start:] if start < 0 else b""
         body: bytes = answer["Body"]
         # A server may know no ranges; rclone cuts them, but answers with 200.
         return body if "ContentRange" in answer else body[start:stop]

@@ -18,6 +18,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 from fsspec.exceptions import FSTimeoutError
 
@@ -34,6 +35,7 @@ _NO_CREDENTIALS = (
 )
 _NO_ANSWER = (
     HTTPClientError,
+    NoConnection,
     ResponseParserError,
     aiohttp.ClientError,
     asyncio.TimeoutError,

@@ -149,6 +149,7 @@ def _config() -> dict[str, Any]:
 def _end(process: int, creator: Any) -> None:
     """Close the sockets, in the process that opened them."""
     if os.getpid() != process:
+        _disown(creator)
         return
     loop = get_loop()
     if loop.is_running():
@@ -157,3 +158,16 @@ def _end(process: int, creator: Any) -> None:
             ending.result(2)
         except (TimeoutError, asyncio.TimeoutError):  # a dead peer; the kernel frees the sockets
             ending.cancel()
+
+
+def _disown(creator: Any) -> None:
+    """In a child: forget the parent's sockets, so that aiohttp does not report them as left open.
+
+    Closing them would take them out of the parent's event loop, which shares its epoll with us.
+    """
+    client = getattr(creator, "_client", None)
+    http = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    for session in (getattr(http, "_sessions", None) or {}).values():
+        if session.connector is not None:
+            session.connector._conns.clear()
+        session.detach()
