@@ -218,6 +218,10 @@ class AnyFsspecBackend(FsspecBackend):
         self._filesystem.ftp.getfo(path, file)
         return file.getvalue()
 
+    def _is_folder(self, key: str, error: OSError) -> bool:
+        """SFTP says 'failure', without a number, where a folder is taken for a file."""
+        return self._renames and not error.errno and bool(self._filesystem.isdir(self._path(key)))
+
     def _make_folders(self, folder: str) -> None:
         """Two writers may make the same one at once; the loser looks again."""
         try:
@@ -246,7 +250,11 @@ class AnyFsspecBackend(FsspecBackend):
         with turn if self._renames else nullcontext(), super()._errors(key, writing=writing):
             try:
                 yield
-            except (OSError, UsageError, MissingExtraError):
+            except (UsageError, MissingExtraError):
+                raise
+            except OSError as error:
+                if not writing and key and self._is_folder(key, error):
+                    raise IsADirectoryError(errno.EISDIR, key) from error
                 raise
             except Exception as error:
                 raise _foreign(error, self.url, key) from error

@@ -43,8 +43,8 @@ class TestS3OnMoto(S3Suite):
 
 class TestS3OnRclone(S3Suite):
     known_gaps = {  # noqa: RUF012 - as the suite declares it
-        "test_deleting_what_is_absent_is_fine": "rclone keeps keys as files in folders, and answers "
-        "500 where the name of a folder that is not empty is deleted",
+        "test_deleting_what_is_absent_is_fine": "rclone keeps keys as files in folders, and "
+        "answers 500 where the name of a folder that is not empty is deleted",
     }
 
     @pytest.fixture

@@ -386,4 +386,4 @@ def test_a_run_recorded_in_a_bucket_is_read_by_another_process(rclone: S3Server)
     done = in_process(_READ, url)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("finished")
+    assert done.stdout.startswith("completed")
