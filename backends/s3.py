@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from inspect import signature
@@ -228,7 +228,7 @@ class S3Backend(FsspecBackend):
         size: int,
         read: Callable[[int, int], bytes],
         waiting: deque[Future[dict[str, Any]]],
-    ) -> list[dict[str, Any]]:
+    ) -> Sequence[dict[str, Any]]:
         step = max(_PART, -(-size // _PARTS))
         tags: list[str] = []
         for number, start in enumerate(range(0, size, step), 1):

@@ -116,7 +116,8 @@ def _answered(error: ClientError, place: Place, what: str, where: dict[str, str]
     if code in _BUSY or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED):
         return BackendUnavailable(
             f"{what}: {code} {said}. It can be tried again.",
-            **where,
+            url=place.url,
+            key=place.key,
             retry_after=_retry_after(error),
         )
     if code in ("NoSuchKey", "404") or status == 404:

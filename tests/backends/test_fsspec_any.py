@@ -91,6 +91,7 @@ def url_of(server: SftpServer, folder: str) -> str:
     return f"sftp://{USER}@127.0.0.1:{server.port}/{folder}"
 
 
+@pytest.mark.slow
 class TestSftp(BackendSuite):
     known_gaps = {  # noqa: RUF012 - as the suite declares it
         "test_the_tag_changes_whenever_the_content_does": "SFTP tells times in whole seconds, so "
