@@ -114,12 +114,9 @@ def _answered(error: ClientError, place: Place, what: str, where: dict[str, str]
     if code == "NoSuchBucket":
         return BackendError(_no_bucket(place), **where)
     if code in _BUSY or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED):
-        return BackendUnavailable(
-            f"{what}: {code} {said}. It can be tried again.",
-            url=place.url,
-            key=place.key,
-            retry_after=_retry_after(error),
-        )
+        after = _retry_after(error)
+        message = f"{what}: {code} {said}. It can be tried again."
+        return BackendUnavailable(message, url=place.url, key=place.key, retry_after=after)
     if code in ("NoSuchKey", "404") or status == 404:
         return BlobMissing(f"There is no {place.key} in {place.url}.", **where)
     if code in _DENIED or status in (401, 403):

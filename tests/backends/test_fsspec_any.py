@@ -30,6 +30,7 @@ class SftpServer:
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._acceptor: Any = None
+        self._connections: list[Any] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> SftpServer:
@@ -49,14 +50,19 @@ class SftpServer:
         self._loop.run_until_complete(self._leave())
 
     async def _leave(self) -> None:
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        for connection in self._connections:
+            connection.abort()
         self._acceptor.close()
         await self._acceptor.wait_closed()
         await asyncio.sleep(0.1)  # the connections' sockets close in the loop's next turns
 
     async def _listen(self) -> None:
+        connections = self._connections
+
         class Login(asyncssh.SSHServer):  # type: ignore[misc]
+            def connection_made(self, conn: Any) -> None:
+                connections.append(conn)
+
             def begin_auth(self, username: str) -> bool:
                 return True
 

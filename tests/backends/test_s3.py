@@ -35,6 +35,7 @@ class S3Suite(BackendSuite):
         return lambda key: server.stored(bucket, f"team/store/{key}")
 
 
+@pytest.mark.slow  # 10 ms a request, in Python
 class TestS3OnMoto(S3Suite):
     @pytest.fixture
     def server(self, moto: S3Server) -> S3Server:
