@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
 
 from podstack.backend import AnswersQuestions, Backend, BlobInfo, split_options
+from podstack.backends.http_address import checked_token, checked_url, project_name, seconds
 from podstack.backends.http_answers import (
     SHORTER,
     Answer,
@@ -69,13 +70,13 @@ class HttpBackend:
                 f"A server's URL takes {' and '.join(_OPTIONS)}, not {unknown[0]!r}. A token goes "
                 "into PODSTACK_API_TOKEN or api_token=."
             )
-        self.url = _checked(where.rstrip("/"))
-        seconds = timeout if timeout is not None else options.get("timeout", READ)
+        self.url = checked_url(where.rstrip("/"))
+        waiting = timeout if timeout is not None else options.get("timeout", READ)
         self._wire = Wire(
             self.url,
-            api_token=_checked_token(api_token),
+            api_token=checked_token(api_token),
             ca_bundle=ca_bundle or options.get("ca_bundle"),
-            timeout=_seconds(seconds),
+            timeout=seconds(waiting),
         )
 
     # Objects -------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ class HttpBackend:
         """The projects that keys with a prefix may lie in, as `projects/<project>/`, in order."""
         project, slash, _ = prefix.removeprefix(_PROJECTS).partition("/")
         if prefix.startswith(_PROJECTS) and slash:
-            return [f"{_PROJECTS}{_checked_project(project, self._place_of_listing(prefix))}/"]
+            return [f"{_PROJECTS}{project_name(project, self._place_of_listing(prefix))}/"]
         if not (prefix.startswith(_PROJECTS) or _PROJECTS.startswith(prefix)):
             return []
         roots = [f"{_PROJECTS}{name}/" for name in self._projects()]
@@ -254,7 +255,7 @@ class HttpBackend:
             found = facts.get("projects") if isinstance(facts, dict) else None
         if not isinstance(found, (dict, list)):
             raise not_podstack(place, "no projects")
-        return [_checked_project(name, place) for name in found]
+        return [project_name(name, place) for name in found]
 
     # The store, and questions ---------------------------------------------------------------
 
@@ -354,44 +355,6 @@ def _check_object(answer: Answer, place: Place, status: int) -> None:
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _checked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_good = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_good, parts = False, urlsplit("")
-    if parts.username is not None or parts.password is not None:
-        raise UsageError(
-            "A server's URL holds no user and no password: give PODSTACK_API_TOKEN or api_token=."
-        )
-    if not is_good or parts.fragment:
-        raise UsageError(f"{url[:100]!r} is no server's URL: write it like https://host:8080.")
-    return f"{parts.scheme.lower()}{url[len(parts.scheme) :]}"
-
-
-def _checked_token(token: str | None) -> str | None:
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise UsageError("The API token holds characters that no token has.")
-    return token or None
-
-
-def _seconds(value: float | str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise UsageError(f"timeout is a number of seconds up to 3600, not {value!r}.")
-    return seconds
-
-
-def _checked_project(name: Any, place: Place) -> str:
-    allowed = "abcdefghijklmnopqrstuvwxyz0123456789._-"
-    if not isinstance(name, str) or not name or set(name) - set(allowed) or ".." in name:
-        raise BackendError(f"{place.words}: {name!r:.80} is no project.", **place._asdict())
-    return name
 
 
 def _no_project(place: Place) -> AccessDeniedError:
