@@ -20,7 +20,9 @@ class MemoryBackend(FsspecBackend):
         # Quoted into one folder's name, so that no store lies inside another.
         name = quote(split_url(url)[1].strip("/"), safe="")
         super().__init__(
-            url, MemoryFileSystem(skip_instance_cache=True), f"/podstack/{name or 'store'}"
+            url,
+            lambda: MemoryFileSystem(skip_instance_cache=True),
+            f"/podstack/{name or 'store'}",
         )
 
     def _found(self, top: str) -> dict[str, dict[str, Any]]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from podstack import keys
 from podstack.console import Progress
-from podstack.errors import BlobMissing, DamagedError, NotFoundError
+from podstack.errors import BackendUnavailable, BlobMissing, DamagedError, NotFoundError
 from podstack.reader import OpLogs
 from podstack.store import Store
 
 _CHUNK = 8 << 20  # bytes
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, before a piece is asked for again
+_OBEYED = 30.0  # seconds that a store may ask to be left alone for
 
 
 class Artifact:
@@ -37,12 +40,7 @@ class Artifact:
 
     def read_bytes(self) -> bytes:
         """The whole content, verified."""
-        digest, parts = hashlib.sha256(), []
-        for chunk in self._chunks():
-            digest.update(chunk)
-            parts.append(chunk)
-        self._verify(digest.hexdigest())
-        return b"".join(parts)
+        return b"".join(self.stream())
 
     def download(self, folder: str | os.PathLike[str] = ".") -> Path:
         """Write it below `folder` under its own path, and return where. All of it or nothing.
@@ -52,21 +50,30 @@ class Artifact:
         """
         target = Path(folder) / keys.artifact_path(self.path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
         temporary = target.with_name(f".podstack-{os.urandom(8).hex()}.tmp")
         progress = Progress(f"fetching {self.path}", self.size)
         try:
             with open(temporary, "xb") as file:
-                for chunk in self._chunks():
-                    digest.update(chunk)
+                for chunk in self.stream():
                     file.write(chunk)
                     progress.advance(len(chunk))
-            self._verify(digest.hexdigest())
             os.replace(temporary, target)
         finally:
             progress.close()
             temporary.unlink(missing_ok=True)
         return target
+
+    def stream(self) -> Iterator[bytes]:
+        """The content in pieces, verified when the last one came.
+
+        Raises:
+            DamagedError: the stored bytes are not what was logged.
+        """
+        digest = hashlib.sha256()
+        for chunk in self._chunks():
+            digest.update(chunk)
+            yield chunk
+        self._verify(digest.hexdigest())
 
     def _chunks(self) -> Iterator[bytes]:
         done = 0
@@ -81,6 +88,15 @@ class Artifact:
             done += len(chunk)
 
     def _get(self, start: int, stop: int) -> bytes:
+        """One piece, asked for again where the store does not answer: what came is kept."""
+        for pause in _PAUSES:
+            try:
+                return self._once(start, stop)
+            except BackendUnavailable as error:
+                threading.Event().wait(max(pause, min(error.retry_after or 0.0, _OBEYED)))
+        return self._once(start, stop)
+
+    def _once(self, start: int, stop: int) -> bytes:
         try:
             return self._store.backend.get(self.key, start, stop)
         except BlobMissing:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+from podstack import config
 from podstack.errors import UsageError
 from podstack.names import short
 
@@ -134,6 +135,24 @@ class StampedFolders(Protocol):
         ...
 
 
+@runtime_checkable
+class AnswersQuestions(Protocol):
+    """The power of a store that searches by itself: a podstack server."""
+
+    def ask(self, project: str, question: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer to a question about a project, as JSON.
+
+        Args:
+            arguments: texts, numbers, bools or lists of texts; None is one that is not given.
+
+        Raises:
+            UsageError: the question cannot be understood; the message says why.
+            NotFoundError: there is no such run, experiment or metric.
+            BackendError: the store does not answer.
+        """
+        ...
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Scheme and rest of a URL; a bare path has the scheme `file`."""
     match = _SCHEME.match(url)
@@ -188,6 +207,11 @@ def open_backend(
     except TypeError as error:
         raise UsageError(f"{scheme}:// does not take these options: {error}.") from error
     return backend
+
+
+def given_api_token() -> str | None:
+    """PODSTACK_API_TOKEN, for a plug-in that others than `open_backend` make."""
+    return config.api_token()
 
 
 @lru_cache(maxsize=64)

@@ -30,7 +30,8 @@ from podstack.tables import (
 )
 
 if TYPE_CHECKING:
-    from podstack.index import Index, RunRow
+    from podstack.index import RunRow
+    from podstack.index.remote import AnyIndex
 
 MOST = 1000  # runs of one comparison
 _SIDE_BY_SIDE = 6  # runs that are shown as columns; more are shown as rows
@@ -243,7 +244,7 @@ class Comparison:
 
 
 def compare(
-    index: Index, wanted: object, baseline: object = None, metrics: Sequence[str] | None = None
+    index: AnyIndex, wanted: object, baseline: object = None, metrics: Sequence[str] | None = None
 ) -> Comparison:
     """The runs of an index side by side, each given by its id, its name, or as a run.
 
@@ -278,14 +279,14 @@ def _id_of(run: object) -> str:
     return run_id
 
 
-def _rows(index: Index, texts: Sequence[str]) -> list[RunRow]:
+def _rows(index: AnyIndex, texts: Sequence[str]) -> list[RunRow]:
     known = {row.id: row for row in index.rows(texts)}
     meant = [text if text in known else _meant(index, text) for text in texts]
     known |= {row.id: row for row in index.rows([m for m in meant if m not in known])}
     return [known[run_id] for run_id in meant]
 
 
-def _meant(index: Index, text: str) -> str:
+def _meant(index: AnyIndex, text: str) -> str:
     """The one run that goes by this name, or whose id starts so."""
     matching = index.matching(text)
     if len(matching) > 1:

@@ -78,6 +78,11 @@ def settings(
     )
 
 
+def api_token() -> str | None:
+    """PODSTACK_API_TOKEN."""
+    return os.environ.get("PODSTACK_API_TOKEN") or None
+
+
 def user() -> str:
     """Who runs this: PODSTACK_USER, else the system's user."""
     name = os.environ.get("PODSTACK_USER")

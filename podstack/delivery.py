@@ -40,7 +40,7 @@ class Delivery:
     """Brings what this process records to one project of one store."""
 
     def __init__(self, uri: str, remote: Backend, project: Project) -> None:
-        self._uri, self._remote = uri, remote
+        self._uri, self._remote, self._project = uri, remote, project
         self.spool = Spool(home_of(uri), uri, self._opened)
         self._shipper = Shipper(self.spool, remote, project)
         self.courier = Keeper("podstack-shipper")
@@ -57,6 +57,10 @@ class Delivery:
         self._porter.submit(self._adopting())
 
     # While it runs -------------------------------------------------------------------------
+
+    def holds(self, run: str) -> bool:
+        """Whether this process has lines of a run that are not in the store, or may not be."""
+        return any(True for _ in self.spool.list(self._project.metrics(run)))
 
     @property
     def pause(self) -> float:

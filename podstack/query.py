@@ -29,7 +29,8 @@ from podstack.tables import (
 )
 
 if TYPE_CHECKING:
-    from podstack.index import Index, RunRow
+    from podstack.index import RunRow
+    from podstack.index.remote import AnyIndex
     from podstack.run import Run
 
 PAGE = 20  # runs in a page of text
@@ -328,7 +329,7 @@ def order_of(order_by: object) -> Order:
 
 
 def search(
-    index: Index,
+    index: AnyIndex,
     wanted: Search,
     *,
     limit: int | None = None,

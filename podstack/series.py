@@ -120,6 +120,16 @@ class Series:
         return _public("float64", self._view.times)
 
     @property
+    def columns(self) -> Columns:
+        """What `raw` has, as three columns; not to be changed."""
+        return self._raw
+
+    @property
+    def arrived(self) -> Columns:
+        """Every point ever logged, in the order of arrival; not to be changed."""
+        return self._columns() if callable(self._columns) else self._columns
+
+    @property
     def raw(self) -> list[Point]:
         """Every point ever logged, in step order, equal steps in the order of arrival."""
         return [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from podstack import clock, keys, mounts, names, oplog
-from podstack.backend import Backend, LocalStore, open_backend, split_url
+from podstack.backend import AnswersQuestions, Backend, LocalStore, open_backend, split_url
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
 from podstack.delivery import Delivery, home_of
@@ -24,7 +24,7 @@ from podstack.reader import StoreReader
 from podstack.spool import LABEL
 
 if TYPE_CHECKING:
-    from podstack.index import Index
+    from podstack.index.remote import AnyIndex
 
 FORMAT = 1
 
@@ -38,10 +38,12 @@ class Store:
         self.keys = keys.Project(settings.project)
         target = self._opened(settings)
         offline = settings.mode == "offline" and _is_elsewhere(target)
+        self._answers: AnswersQuestions | None = None
         self.delivery: Delivery | None = None  # where runs do not go to the store directly
         if offline:
             target = _local(home_of(settings.uri) / "offline")
         elif _is_elsewhere(target):
+            self._answers = target if isinstance(target, AnswersQuestions) else None
             self.delivery = Delivery(settings.uri, target, self.keys)
             target = Overlay(target, self.delivery.spool)
         self.backend = target
@@ -49,7 +51,7 @@ class Store:
         self.is_blind = self.disabled or offline  # cannot know what exists in the store it is for
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
-        self._index: Index | None = None
+        self._index: AnyIndex | None = None
         self._prepared = False
         self._lock = threading.RLock()
         renew_in_child(self)
@@ -62,14 +64,26 @@ class Store:
         return self.backend.url
 
     @property
-    def index(self) -> Index:
+    def index(self) -> AnyIndex:
         """What the store holds, as tables to search. Made when first asked for, with sqlite3."""
         with self._lock:
             if self._index is None:
-                from podstack.index import Index
-
-                self._index = Index(self)
+                self._index = self._new_index()
             return self._index
+
+    def _new_index(self) -> AnyIndex:
+        if self._answers is not None:
+            from podstack.index.remote import RemoteIndex
+
+            return RemoteIndex(self._answers, self.settings.project)
+        from podstack.index import Index
+
+        return Index(self)
+
+    def who_answers_for(self, run: str) -> AnswersQuestions | None:
+        """The server that knows a run's metrics as they are now; not while some of them wait here."""
+        waits = self.delivery is not None and self.delivery.holds(run)
+        return None if waits else self._answers
 
     @property
     def portable_settings(self) -> Settings:

@@ -137,6 +137,11 @@ class StoredRun:
     @property
     def metrics(self) -> Metrics:
         """All metrics as of now: `run.metrics["loss"].steps`, `.values`, `.times`."""
+        server = self._store.who_answers_for(self.id)
+        if server is not None:
+            from podstack.remote_metrics import RemoteMetrics  # sqlite3 comes with it
+
+            return RemoteMetrics(server, self._store.settings.project, self.id, self._logs)
         return Metrics(self._logs(), self._logs)
 
     @property

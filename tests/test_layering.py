@@ -24,8 +24,8 @@ FLOORS = {
     # logs going out, logs coming in
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
-    3: "store delivery artifacts intake datasets endings display index query compare sync compact export"
-    " differences transfer hinting spools tally pending"
+    3: "store delivery artifacts intake datasets endings display index query compare sync compact"
+    " export differences transfer hinting spools tally pending remote_metrics"
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand

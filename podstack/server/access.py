@@ -24,6 +24,7 @@ from fastapi import Depends, FastAPI, Request
 from podstack.names import is_id
 from podstack.server import tokens
 from podstack.server.errors import Refused, missing
+from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings
 from podstack.server.stores import Stores
@@ -142,6 +143,7 @@ class Services:
     sessions: Sessions
     threads: Threads
     turns: Turns
+    readers: Readers
 
 
 class Context(NamedTuple):

@@ -17,10 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from podstack.errors import PodstackError
-from podstack.server import about, documents, objects
+from podstack.server import about, documents, objects, questions, run_questions
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
 from podstack.server.gate import Gate
+from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings
 from podstack.server.stores import Stores
@@ -29,7 +30,14 @@ from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
 
 # Every module of routes. One that is missing here is not served.
-PARTS: tuple[Routes, ...] = (about.unversioned, about.routes, documents.routes, objects.routes)
+PARTS: tuple[Routes, ...] = (
+    about.unversioned,
+    about.routes,
+    documents.routes,
+    objects.routes,
+    questions.routes,
+    run_questions.routes,
+)
 
 
 def create_app(settings: ServerSettings) -> Gate:
@@ -58,7 +66,8 @@ def create_app(settings: ServerSettings) -> Gate:
 def _services(settings: ServerSettings) -> Services:
     stores = Stores(settings.store)
     tokens, sessions = Tokens(stores.backend), Sessions(stores.backend)
-    return Services(settings, stores, tokens, sessions, Threads(settings.threads), Turns())
+    threads = Threads(settings.threads)
+    return Services(settings, stores, tokens, sessions, threads, Turns(), Readers(stores))
 
 
 def _lifespan(services: Services) -> Callable[[FastAPI], Any]:

@@ -67,6 +67,7 @@ async def put_object(request: Request, key: str, here: Here) -> Response:
     ):
         _check_hashes(key, body, request.headers.get("x-podstack-sha256"))
         info = await threads.run(lambda: _store(here, whole, body))
+    here.services.readers.wrote(here.project)
     return _json(_entry(here, info))
 
 
@@ -78,6 +79,7 @@ async def delete_object(key: str, here: Here) -> Response:
     backend, whole = here.services.stores.backend, full_key(here, key)
     async with here.services.turns.of(whole):
         await here.services.threads.run(lambda: backend.delete(whole))
+    here.services.readers.wrote(here.project)
     return Response(status_code=204)
 
 

@@ -1,0 +1,61 @@
+"""Series thinned for a chart: equal ranges of steps, each with what a curve and its band need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from podstack.index.wire import floats
+
+MOST = 4000  # buckets of one series
+
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+
+def bucketed(
+    steps: Steps, values: Floats, times: Floats, *, count: int, start: int | None, stop: int | None
+) -> dict[str, Any]:
+    """At most `count` buckets of the points with `start <= step <= stop`.
+
+    Returns:
+        Columns of one length. x and time: of the bucket's first point; mean, min, max: over its
+        finite values, NaN where it has none; last: its last value; count: its points; odd: how
+        many of them are NaN or infinite. A bucket without points is left out, so a spike of one
+        step is in some bucket's min or max at every zoom.
+    """
+    low = 0 if start is None else int(np.searchsorted(steps, start, "left"))
+    high = len(steps) if stop is None else int(np.searchsorted(steps, stop, "right"))
+    steps, values, times = steps[low:high], values[low:high], times[low:high]
+    if not len(steps):
+        return {name: [] for name in ("x", "time", "mean", "last", "min", "max", "count", "odd")}
+    begins = _begins(steps, count)
+    ends = np.append(begins[1:], len(steps))
+    finite = np.isfinite(values)
+    known = np.add.reduceat(finite.astype(np.int64), begins)
+    shares = np.maximum(known, 1).repeat(ends - begins)  # divided first: a sum may overflow
+    mean = np.add.reduceat(np.where(finite, values, 0.0) / shares, begins)
+    lowest = np.minimum.reduceat(np.where(finite, values, np.inf), begins)
+    highest = np.maximum.reduceat(np.where(finite, values, -np.inf), begins)
+    return {
+        "x": steps[begins].tolist(),
+        "time": floats(times[begins].tolist()),
+        "mean": floats(np.where(known > 0, mean, np.nan).tolist()),
+        "last": floats(values[ends - 1].tolist()),
+        "min": floats(np.where(known > 0, lowest, np.nan).tolist()),
+        "max": floats(np.where(known > 0, highest, np.nan).tolist()),
+        "count": (ends - begins).tolist(),
+        "odd": (ends - begins - known).tolist(),
+    }
+
+
+def _begins(steps: Steps, count: int) -> NDArray[np.int64]:
+    """Where each bucket begins; every point is one, where they are no more than the buckets."""
+    if len(steps) <= count:
+        return np.arange(len(steps))
+    edges = np.linspace(float(steps[0]), float(steps[-1]), count, endpoint=False)
+    begins = np.searchsorted(steps.astype(np.float64), edges, "left")
+    begins[0] = 0
+    return np.unique(np.minimum(begins, len(steps) - 1))

@@ -1,0 +1,104 @@
+"""What answers questions: one index and some open runs for each project, shared by all requests.
+
+An index looks at the store before it answers, but not more often than once a second, unless
+something was written through this server since. Requests that come while it looks share that look.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from podstack.clock import monotonic
+from podstack.errors import NotFoundError
+from podstack.index import Index, RunRow
+from podstack.server.stores import Stores
+from podstack.store import Store
+from podstack.stored_run import StoredRun
+
+_FRESH = 1.0  # seconds that a look at the store is good for
+_PROJECTS = 64
+_RUNS = 16  # runs of a project that stay open, with their points in memory
+
+
+class SharedIndex(Index):
+    """An index that many ask at once."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._written = 0  # writes that passed through this server
+        self._seen = -1  # how many there were when it last looked
+        self._looked = float("-inf")
+
+    def wrote(self) -> None:
+        self._written += 1
+
+    def refresh(self, full: bool = False) -> None:
+        """Look at what changed, unless that was done since the caller came."""
+        written = self._written
+        with self._lock:
+            if not full and self._seen >= written and monotonic() - self._looked < _FRESH:
+                return
+            seen = self._written
+            super().refresh(full)
+            self._seen, self._looked = seen, monotonic()
+
+
+class ProjectReader:
+    """Reads one project. Safe from threads."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.index = SharedIndex(store)
+        self._runs: OrderedDict[str, StoredRun] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def row(self, run_id: str) -> RunRow:
+        """
+        Raises:
+            NotFoundError: there is no such run, or it was purged.
+        """
+        self.index.refresh()
+        found = self.index.rows([run_id])
+        if not found:
+            raise NotFoundError.among(
+                "run", run_id, (row.id for row in self.index.runs(limit=1000))
+            )
+        return found[0]
+
+    def run(self, run_id: str) -> StoredRun:
+        """
+        Raises:
+            NotFoundError: there is no such run, or it was purged.
+        """
+        self.row(run_id)
+        with self._lock:
+            run = self._runs.pop(run_id, None) or StoredRun(self.store, run_id)
+            self._runs[run_id] = run
+            while len(self._runs) > _RUNS:
+                self._runs.popitem(last=False)
+            return run
+
+
+class Readers:
+    """The readers of the projects that were asked about lately."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._open: OrderedDict[str, ProjectReader] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, project: str) -> ProjectReader:
+        with self._lock:
+            reader = self._open.pop(project, None) or ProjectReader(self._stores.of(project))
+            self._open[project] = reader
+            while len(self._open) > _PROJECTS:
+                self._open.popitem(last=False)
+            return reader
+
+    def wrote(self, project: str) -> None:
+        """Something of a project was written through this server."""
+        with self._lock:
+            reader = self._open.get(project)
+        if reader is not None:
+            reader.index.wrote()

@@ -1,0 +1,60 @@
+"""Stores in S3: the contract on three servers, options, errors, requests, forks and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from podstack.backend import Backend, open_backend
+from podstack.testing.backend_suite import BackendSuite, Peek
+from podstack.testing.s3_servers import S3Server, s3_environment
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with s3_environment(monkeypatch):
+        yield
+
+
+class S3Suite(BackendSuite):
+    """The contract in a bucket of its own of `server`, which a subclass supplies."""
+
+    @pytest.fixture
+    def bucket(self, server: S3Server) -> str:
+        return server.new_bucket()
+
+    @pytest.fixture
+    def backend(self, server: S3Server, bucket: str) -> Iterator[Backend]:
+        backend = open_backend(server.url(bucket, "team/store"))
+        yield backend
+        backend.close()
+
+    @pytest.fixture
+    def peek(self, server: S3Server, bucket: str) -> Peek:
+        return lambda key: server.stored(bucket, f"team/store/{key}")
+
+
+@pytest.mark.slow  # 10 ms a request, in Python
+class TestS3OnMoto(S3Suite):
+    @pytest.fixture
+    def server(self, moto: S3Server) -> S3Server:
+        return moto
+
+
+class TestS3OnRclone(S3Suite):
+    known_gaps = {  # noqa: RUF012 - as the suite declares it
+        "test_deleting_what_is_absent_is_fine": "rclone keeps keys as files in folders, and "
+        "answers 500 where the name of a folder that is not empty is deleted",
+    }
+
+    @pytest.fixture
+    def server(self, rclone: S3Server) -> S3Server:
+        return rclone
+
+
+@pytest.mark.slow
+class TestS3OnSeaweed(S3Suite):
+    @pytest.fixture
+    def server(self, seaweed: S3Server) -> S3Server:
+        return seaweed
