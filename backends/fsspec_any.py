@@ -28,7 +28,6 @@ from podstack.errors import (
     NotFoundError,
     UsageError,
 )
-from podstack.names import printable, short
 
 # Where files are written in place, and a rename replaces what is there.
 _RENAMING = {"sftp", "ssh"}
@@ -158,10 +157,16 @@ class FsspecBackend:
             ) from error
 
 
+def printable(text: str) -> str:
+    """On one line and without control characters: no store may steer a terminal."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 def _kind_of(error: OSError) -> type[BackendError]:
     if isinstance(error, PermissionError):
         return AccessDeniedError
     waits = isinstance(error, (TimeoutError, ConnectionError)) or error.errno in _UNAVAILABLE
+    waits = waits or type(error).__name__ == "NoValidConnectionsError"  # paramiko's, without errno
     return BackendUnavailable if waits else BackendError
 
 
@@ -333,13 +338,13 @@ def _parameters(scheme: str, maker: Any) -> dict[str, Any]:
 def _typed(name: str, value: str, default: Any) -> Any:
     if isinstance(default, bool):
         if value.lower() not in _TRUTHS:
-            raise UsageError(f"{name} is true or false, not {short(value)}.")
+            raise UsageError(f"{name} is true or false, not {repr(value)[:80]}.")
         return _TRUTHS[value.lower()]
     if isinstance(default, (int, float)) or name.endswith(("port", "timeout")):
         try:
             return type(default)(value) if isinstance(default, (int, float)) else float(value)
         except ValueError as error:
-            raise UsageError(f"{name} is a number, not {short(value)}.") from error
+            raise UsageError(f"{name} is a number, not {repr(value)[:80]}.") from error
     return value
 
 

@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from podstack.backend import Backend, BlobInfo, split_options, split_url
 from podstack.backends.fsspec_any import FsspecBackend
 from podstack.errors import BackendError, BlobMissing, MissingExtraError, NotFoundError, UsageError
-from podstack.names import short
 
 try:
     from podstack.backends.s3_errors import (
@@ -311,9 +310,11 @@ def _split(url: str) -> tuple[str, dict[str, str]]:
 def _bucket_and_prefix(where: str, url: str) -> tuple[str, str]:
     bucket, _, prefix = split_url(where)[1].strip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise UsageError(f"{short(url)} names no bucket. Write s3://bucket or s3://bucket/prefix.")
+        raise UsageError(
+            f"{repr(url)[:80]} names no bucket. Write s3://bucket or s3://bucket/prefix."
+        )
     if prefix and any(part in ("", ".", "..") for part in prefix.split("/")):
-        raise UsageError(f"The prefix in {short(url)} must not have '..' or empty parts.")
+        raise UsageError(f"The prefix in {repr(url)[:80]} must not have '..' or empty parts.")
     return bucket, prefix
 
 
@@ -326,7 +327,7 @@ def _truth(value: bool | str, name: str) -> bool:
     if isinstance(value, bool):
         return value
     if value.lower() not in _TRUTHS:
-        raise UsageError(f"{name} is true or false, not {short(value)}.")
+        raise UsageError(f"{name} is true or false, not {repr(value)[:80]}.")
     return _TRUTHS[value.lower()]
 
 
@@ -337,13 +338,13 @@ def _endpoint(value: str | None) -> str | None:
     if parts.username or parts.password:
         raise UsageError("An endpoint is shown in messages and must not carry credentials.")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"endpoint must be like http://localhost:8333, not {short(value)}.")
+        raise UsageError(f"endpoint must be like http://localhost:8333, not {repr(value)[:80]}.")
     return value.rstrip("/")
 
 
 def _encryption(kind: str | None, key_id: str | None) -> dict[str, str]:
     if kind not in (None, "AES256", "aws:kms"):
-        raise UsageError(f"sse is 'AES256' or 'aws:kms', not {short(kind)}.")
+        raise UsageError(f"sse is 'AES256' or 'aws:kms', not {repr(kind)[:80]}.")
     if key_id and kind != "aws:kms":
         raise UsageError("sse_kms_key_id needs sse='aws:kms'.")
     named = {"ServerSideEncryption": kind, "SSEKMSKeyId": key_id}
@@ -352,7 +353,7 @@ def _encryption(kind: str | None, key_id: str | None) -> dict[str, str]:
 
 def _addressing(style: str) -> dict[str, Any]:
     if style not in ("auto", "path", "virtual"):
-        raise UsageError(f"addressing is 'auto', 'path' or 'virtual', not {short(style)}.")
+        raise UsageError(f"addressing is 'auto', 'path' or 'virtual', not {repr(style)[:80]}.")
     return {} if style == "auto" else {"s3": {"addressing_style": style}}
 
 

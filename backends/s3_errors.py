@@ -22,8 +22,8 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 from fsspec.exceptions import FSTimeoutError
 
+from podstack.backends.fsspec_any import printable
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable, BlobMissing
-from podstack.names import printable
 
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -103,7 +103,8 @@ def translated(error: Exception, place: Place) -> BackendError:
         return BackendError(f"{what}: {said.rstrip('.')}. {fix}.", **where)
     if isinstance(error, _NO_ANSWER) or _is_shutting_down(error):
         fix = "Check the endpoint and the network; nothing is lost, it can be tried again"
-        return BackendUnavailable(f"{what}: {said.rstrip('.')}. {fix}.", **where)
+        message = f"{what}: {said.rstrip('.')}. {fix}."
+        return BackendUnavailable(message, url=place.url, key=place.key)
     return BackendError(f"{what}: {said}", **where)
 
 

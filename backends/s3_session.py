@@ -107,7 +107,7 @@ def finished(future: Future[T]) -> T:
 @cache
 def _descriptions() -> Loader:
     """botocore's files about S3, read once: a tenth of a second for each session otherwise."""
-    return create_loader(os.environ.get("AWS_DATA_PATH"))
+    return create_loader()
 
 
 async def _answer(
@@ -135,14 +135,13 @@ async def _patiently(request: Callable[[], Awaitable[T]]) -> T:
 
 def _config() -> dict[str, Any]:
     """How botocore asks. It does not retry: two layers that do would wait for minutes."""
-    kept = [name for name in _CHECKSUMS if f"AWS_{name.upper()}" not in os.environ]
     return {
         "connect_timeout": CONNECT_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "max_pool_connections": _CONNECTIONS,
         # Checksums that not all servers know; podstack has its own.
-        **{name: "when_required" for name in kept if name in AioConfig.OPTION_DEFAULTS},
+        **{name: "when_required" for name in _CHECKSUMS if name in AioConfig.OPTION_DEFAULTS},
     }
 
 
