@@ -8,7 +8,7 @@ PODSTACK_USER       who runs this                                             (t
 PODSTACK_SPOOL      where runs wait that cannot be sent yet                   (the cache folder)
 PODSTACK_SPOOL_LIMIT        bytes that may wait there, such as 500MB          (10GB)
 PODSTACK_FINISH_TIMEOUT     seconds that the end waits for a store elsewhere  (30)
-PODSTACK_NETWORK_FILESYSTEMS    types of filesystem that count as elsewhere   (nfs, cifs, …: mounts.py)
+PODSTACK_NETWORK_FILESYSTEMS    filesystems that count as elsewhere  (nfs, cifs, …: mounts.py)
 PODSTACK_CACHE      where readers keep their indexes                          (the cache folder)
 PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1: everything)
 PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)

@@ -8,6 +8,7 @@ left, and the keeper hashes and syncs as ever. Whoever ends waits here, and neve
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -139,21 +140,20 @@ class Delivery:
         self.courier.forget(self._shipper)
         self.spool.close()
 
-    def _wait(self, deadline: float, *, insist: bool) -> bool:
+    def _wait(self, deadline: float, *, insist: bool) -> None:
         """Try until all is there; once, unless one insists; again while the store may answer."""
-        with endings.hastened_by_ctrl_c():
-            progress = Progress(f"sending to {self._uri}", max(1, self._shipper.left))
-            try:
-                while True:
-                    if self._shipper.may_try and self._attempt(deadline, progress):
-                        return True
-                    over = monotonic() >= deadline or self._shipper.is_denied
-                    if over or not insist:
-                        return False
-                    _pause()
-            finally:
-                progress.close()
-        return False
+        progress = Progress(f"sending to {self._uri}", max(1, self._shipper.left))
+        try:
+            while not (self._shipper.may_try and self._attempt(deadline, progress)):
+                over = monotonic() >= deadline or self._shipper.is_denied
+                if over or not insist:
+                    return
+                _pause()
+        except KeyboardInterrupt:
+            endings.in_haste = True
+            raise
+        finally:
+            progress.close()
 
     def _attempt(self, deadline: float, progress: Progress) -> bool:
         """The same as `_sent`, with a bar."""
@@ -205,6 +205,4 @@ def _seconds(deadline: float) -> float:
 
 
 def _pause() -> None:
-    import threading
-
     threading.Event().wait(_GLANCE)

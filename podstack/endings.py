@@ -18,8 +18,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
@@ -81,15 +79,6 @@ class Endings:
         if sender not in self._senders:
             self._senders.append(sender)
         self._hook()
-
-    @contextmanager
-    def hastened_by_ctrl_c(self) -> Iterator[None]:
-        """Around a wait: Ctrl-C ends it, and all later ones."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.in_haste = True
-            raise
 
     def closed(self, run: Endable) -> None:
         if run in self._open:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import merge
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podstack import keys
 from podstack.backend import Backend, BlobInfo
@@ -58,3 +59,7 @@ class Overlay:
 
     def close(self) -> None:
         self.store.close()
+
+
+if TYPE_CHECKING:
+    _: type[Backend] = Overlay

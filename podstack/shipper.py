@@ -135,7 +135,7 @@ class Shipper:
         self._spool.measure()
         hints = self._hints()  # taken first and sent last: what they tell of is there before
         there = {info.key: info for info in self._spool.list() if self._is_log(info.key)}
-        for key, info in sorted(there.items(), key=_facts_last):
+        for info in sorted(there.values(), key=_facts_last):
             yield
             if not self._is_sent(info) and self._may_send(info):
                 self._send(info, self._send_log)
@@ -270,7 +270,7 @@ class Shipper:
         if not all(self._is_sent(info) for info in here):
             return
         logs = [info for info in here if "/artifacts/" not in info.key]
-        there = {}
+        there: dict[str, int] = {}
         for folder in ("meta/", "metrics/", "console/", "environment/"):
             found = self._remote.list(self._keys.run(run) + folder) if logs else ()
             there |= {info.key: info.size for info in found}
@@ -319,6 +319,6 @@ def _may_pass(error: BackendError) -> bool:
     return isinstance(error, BackendUnavailable) or error.errno is not None
 
 
-def _facts_last(entry: tuple[str, BlobInfo]) -> tuple[bool, str]:
+def _facts_last(info: BlobInfo) -> tuple[bool, str]:
     """Facts speak of points and files, so they follow them."""
-    return "/meta/" in entry[0], entry[0]
+    return "/meta/" in info.key, info.key

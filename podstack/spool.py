@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podstack import config, locks, names
 from podstack.backend import BlobInfo, LocalStore, open_backend
@@ -41,6 +42,7 @@ class Spool:
 
     def __init__(self, home: Path, uri: str, opened: Callable[[], None]) -> None:
         self._home, self._uri, self._opened = home, uri, opened
+        self.url = str(home)  # where it lies; the folder of all of them before there is one
         self._lock = threading.RLock()
         self._store: LocalStore | None = None
         self._descriptor = -1
@@ -53,7 +55,7 @@ class Spool:
         self._lock = threading.RLock()
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        self._store, self._descriptor = None, -1
+        self._store, self._descriptor, self.url = None, -1, str(self._home)
 
     @property
     def is_open(self) -> bool:
@@ -63,11 +65,6 @@ class Spool:
     @property
     def home(self) -> Path:
         return self._home
-
-    @property
-    def url(self) -> str:
-        """Where it lies; the folder of all of them before this process has one."""
-        return self._store.url if self._store is not None else str(self._home)
 
     # A store, as whoever writes and ships sees it ------------------------------------------
 
@@ -117,7 +114,7 @@ class Spool:
 
                 shutil.rmtree(self._store.url, ignore_errors=True)
             os.close(self._descriptor)
-            self._store, self._descriptor = None, -1
+            self._store, self._descriptor, self.url = None, -1, str(self._home)
 
     # Its size ------------------------------------------------------------------------------
 
@@ -179,7 +176,8 @@ class Spool:
             ) from error
         opened = open_backend(str(folder))
         assert isinstance(opened, LocalStore), "a bare path is served by a folder"
-        self._store, self._descriptor = opened, -1 if descriptor is None else descriptor
+        self._store, self.url = opened, opened.url
+        self._descriptor = -1 if descriptor is None else descriptor
 
 
 def _bytes_in(folder: Path) -> int:
@@ -191,3 +189,7 @@ def _bytes_in(folder: Path) -> int:
             except OSError:  # it was sent meanwhile
                 continue
     return total
+
+
+if TYPE_CHECKING:
+    _: type[LocalStore] = Spool

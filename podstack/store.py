@@ -81,7 +81,7 @@ class Store:
         return Index(self)
 
     def who_answers_for(self, run: str) -> AnswersQuestions | None:
-        """The server that knows a run's metrics as they are now; not while some of them wait here."""
+        """The server that knows a run's metrics as they are now: not while some wait here."""
         waits = self.delivery is not None and self.delivery.holds(run)
         return None if waits else self._answers
 

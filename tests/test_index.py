@@ -23,6 +23,7 @@ from podstack.errors import BackendError
 from podstack.expressions import parse, parse_order
 from podstack.index import Index, RunRow
 from podstack.keeper import keeper
+from podstack.overlay import Overlay
 from podstack.points import decode
 from podstack.series import assemble
 from podstack.store import Store
@@ -611,13 +612,15 @@ def test_in_a_store_elsewhere_a_hint_comes_after_what_it_tells_of(store: Path) -
     index = reader("memory://order")
     index.refresh()
     puts: list[str] = []
-    put = client._store.backend.put
+    overlay = client._store.backend
+    assert isinstance(overlay, Overlay)
+    put = overlay.store.put
 
     def noting(key: str, data: bytes | Path) -> None:
         put(key, data)
         puts.append(key)
 
-    client._store.backend.put = noting  # type: ignore[method-assign]
+    overlay.store.put = noting  # type: ignore[method-assign]
     assert make_run(client, "r").flush()
     index.refresh()
     kinds = [
