@@ -135,7 +135,7 @@ class SeaweedServer(S3Server):
 
     def _command(self, port: int) -> list[str]:
         (self.folder / "data").mkdir()
-        ports = {name: _paired_port() for name in ("master", "volume", "filer")}
+        ports = {name: paired_port() for name in ("master", "volume", "filer")}
         return [
             program("weed"),
             "server",
@@ -192,7 +192,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _paired_port() -> int:
+def paired_port() -> int:
     """A port whose gRPC twin, 10,000 above, is free as well."""
     for _ in range(1000):
         port = free_port() % 20_000 + 20_000
