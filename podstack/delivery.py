@@ -1,8 +1,8 @@
 """Everything between a run and a store that is no folder of this machine, put together.
 
 What is logged goes to the spool. Three threads that never touch the training loop bring it on: one
-ships logs and hears what others wrote, one uploads files, one takes over what dead processes left; the
-keeper hashes and syncs as ever. Whoever ends waits here, and never for long.
+ships logs and hears what others wrote, one uploads files, one takes over what dead processes left.
+The keeper hashes and syncs as ever. Whoever ends waits here, and never for long.
 """
 
 from __future__ import annotations
