@@ -31,4 +31,5 @@ def all_routes() -> list[Declared]:
 
 def filled(path: str, project: str = "alpha", key: str = "live/x.w.json") -> str:
     """A route's path with every parameter filled."""
-    return re.sub(r"\{[^}]*\}", key, path.replace("{project}", project))
+    named = path.replace("{project}", project).replace("{key:path}", key)
+    return re.sub(r"\{[^}]*\}", "x.w", named)

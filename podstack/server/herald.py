@@ -1,0 +1,237 @@
+"""Telling a project's targets what fired: in the background, and each firing once.
+
+Alerts are evaluated where a run logs; a firing reaches the server as a fact in the run's op log.
+With each op log that is put through this server, its run is looked at, behind the answer: whatever
+fired and was not claimed yet (claims.py) is claimed and sent to every target. What was written to
+the store past every server is seen when a log of the same run next comes through one. Nothing is
+told that fired before the target was made, or more than a day ago: neither a copy of old runs nor
+a server that starts again repeats history.
+
+Retries are the mailboxes' (alerts/notices.py): three tries with pauses of 1 and 4 s, at most 1000
+notices waiting for each target. A firing whose server dies before it was sent is not sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from podstack import alerts, clock, names
+from podstack.alerts import Firing
+from podstack.alerts.notices import Mailbox
+from podstack.alerts.receivers import Notice
+from podstack.backend import Backend
+from podstack.console import Warner, warn
+from podstack.errors import PodstackError
+from podstack.keys import Project
+from podstack.oplog import Fold
+from podstack.reader import OpLogs
+from podstack.server.claims import Claims
+from podstack.server.targets import Target, Targets
+
+OLDEST = 86_400.0  # seconds after which a firing is no news
+AT_EXIT = 5.0  # seconds that the end of the server waits for receivers
+
+_WAITING = 10_000  # runs that are to be looked at; beyond, the oldest are left to their next log
+_RUNS = 128  # runs whose logs are kept read
+_TOLD = 100_000  # firings that are known to need nothing more
+_SKEW = 60.0  # seconds that a run's clock may be behind the server's when a target is made
+_FRESH = 2.0  # seconds that a look at a project's targets is good for
+_TRIES = 3  # for a store that does not answer
+_PAUSE = 2.0
+_META = re.compile(r"runs/([^/]+)/meta/[^/]+\.jsonl(?:\.gz)?")
+
+
+class Place(NamedTuple):
+    """A run of a project."""
+
+    project: str
+    run: str
+
+
+class News(NamedTuple):
+    """A firing that was not told yet. id: what its claims are named by."""
+
+    id: str
+    message: str
+    firing: Firing
+
+
+class Herald:
+    """One thread, which begins with the first log, and a mailbox for each target."""
+
+    def __init__(self, backend: Backend, targets: Targets) -> None:
+        self._backend, self._targets = backend, targets
+        self._claims = Claims(backend)
+        self._warner = Warner()
+        self._waiting: OrderedDict[Place, int] = OrderedDict()  # with the tries so far
+        self._changed = threading.Condition()
+        self._is_ending = False
+        self._thread: threading.Thread | None = None
+        # From here on the thread's own
+        self._logs: OrderedDict[Place, OpLogs] = OrderedDict()
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._known: dict[str, tuple[float, list[Target]]] = {}
+        self._boxes: dict[Target, Mailbox] = {}
+
+    def heard(self, project: str, key: str) -> None:
+        """An object of a project was put. Never waits for the store, and never raises."""
+        shape = _META.fullmatch(key)
+        if shape is not None:
+            self._look_at(Place(project, shape[1]), 0)
+
+    def close(self) -> None:
+        """Finish what was heard of, for 5 s at most."""
+        deadline = clock.monotonic() + AT_EXIT
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(AT_EXIT)
+        boxes = list(self._boxes.values())
+        for box in boxes:
+            box.hurry()
+        if not all(box.wait(deadline) for box in boxes):
+            warn(f"some notices of alerts were not taken within {AT_EXIT:.0f} s")
+
+    def _look_at(self, place: Place, tries: int) -> None:
+        with self._changed:
+            self._waiting.setdefault(place, tries)
+            while len(self._waiting) > _WAITING:
+                self._waiting.popitem(last=False)
+            self._start()
+            self._changed.notify()
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._work, name="podstack-herald", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: the next log tries again
+            self._warner.warn(f"no thread for the notices of alerts ({error})")
+            return
+        self._thread = thread
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    if self._is_ending:
+                        return
+                    self._changed.wait()
+                place, tries = self._waiting.popitem(last=False)
+            self._try(place, tries)
+
+    def _try(self, place: Place, tries: int) -> None:
+        try:
+            self._tell(place)
+        except PodstackError as error:
+            self._warner.warn(f"alerts of run {place.run} cannot be told: {error}")
+            with self._changed:
+                self._changed.wait(0 if self._is_ending else _PAUSE)
+            if tries + 1 < _TRIES:
+                self._look_at(place, tries + 1)
+        except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told
+            self._warner.warn(f"alerts of run {place.run}: {type(error).__name__}")
+
+    # Looking at one run ----------------------------------------------------------------------
+
+    def _tell(self, place: Place) -> None:
+        targets = self._targets_of(place.project)
+        if not targets:
+            return
+        fold = self._read(place)
+        news = [found for found in news_of(fold, place) if found.id not in self._told]
+        since = max(clock.now() - OLDEST, min(target.created for target in targets) - _SKEW)
+        fresh = [found for found in news if found.firing.time >= since]
+        won = self._claims.won(folder_of(place), [found.id for found in fresh]) if fresh else set()
+        for found in fresh:
+            if found.id in won:
+                self._send(notice_of(found, fold, place), targets)
+        self._remember(news)
+
+    def _targets_of(self, project: str) -> list[Target]:
+        looked, known = self._known.get(project, (float("-inf"), []))
+        if clock.monotonic() - looked < _FRESH:
+            return known
+        found = list(self._targets.all(project))
+        for gone in set(known) - set(found):
+            self._boxes.pop(gone, None)
+        self._known[project] = clock.monotonic(), found
+        return found
+
+    def _read(self, place: Place) -> Fold:
+        logs = self._logs.pop(place, None) or OpLogs(
+            self._backend, Project(place.project).meta(place.run)
+        )
+        self._logs[place] = logs
+        while len(self._logs) > _RUNS:
+            self._logs.popitem(last=False)
+        return logs.fold()
+
+    def _send(self, notice: Notice, targets: Sequence[Target]) -> None:
+        for target in targets:
+            if notice.time >= target.created - _SKEW:
+                box = self._box(target)
+                if box is not None:
+                    box.put(notice)
+
+    def _box(self, target: Target) -> Mailbox | None:
+        try:
+            if target not in self._boxes:
+                self._boxes[target] = Mailbox(self._targets.receiver(target))
+        except PodstackError as error:  # of another server's settings, or without apprise
+            self._warner.warn(f"{target.name} is passed over: {error}")
+            return None
+        return self._boxes[target]
+
+    def _remember(self, news: Sequence[News]) -> None:
+        self._told.update((found.id, None) for found in news)
+        while len(self._told) > _TOLD:
+            self._told.popitem(last=False)
+
+
+def folder_of(place: Place) -> str:
+    """Where the claims of a run's firings lie."""
+    return f"server/projects/{place.project}/notices/{place.run}/"
+
+
+def news_of(fold: Fold, place: Place) -> Iterator[News]:
+    """All firings of a run's alerts, oldest first."""
+    fired = alerts.fired_of(fold)
+    found = [
+        News(_named(place, id, n, fact), alert.message, firing)
+        for id, alert in alerts.stored(fold).items()
+        for n, fact in fired.get(id, ())
+        for firing in alerts.shown(alert, [(n, fact)]).fired
+    ]
+    return iter(sorted(found, key=lambda news: news.firing.time))
+
+
+def _named(place: Place, id: str, n: str, fact: object) -> str:
+    whole = orjson.dumps([*place, id, n, fact], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(whole).hexdigest()[:32]
+
+
+def notice_of(news: News, fold: Fold, place: Place) -> Notice:
+    """A firing as its receivers get it; a server's notices name the project as their url."""
+    firing = news.firing
+    return Notice(
+        run_id=place.run,
+        run_name=str(fold.get("name") or names.name_of_run(place.run)),
+        experiment=str(fold.get("experiment", "")),
+        condition=firing.condition,
+        message=news.message,
+        metric=firing.metric,
+        value=firing.value,
+        step=firing.step,
+        time=firing.time,
+        url=place.project,
+    )
