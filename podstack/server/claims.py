@@ -29,6 +29,7 @@ class Claims:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._me = secrets.token_hex(8)
+        self._undecided: set[str] = set()  # keys of claims before their second look
         self._pause = threading.Event()  # never set: only waited for
 
     def won(self, folder: str, things: Sequence[str]) -> set[str]:
@@ -42,13 +43,14 @@ class Claims:
         while left and slow < _SLOW_ROUNDS:
             begin = monotonic()
             taken = self._claimants(folder)
-            left = [thing for thing in left if thing not in taken]
+            left = [t for t in left if t not in taken or self._key(folder, t) in self._undecided]
             mine = self._claimed(folder, left, begin + SETTLE / 2)
             slow = 0 if mine or not left else slow + 1
             if mine:
                 self._pause.wait(SETTLE)
                 now = self._claimants(folder)
                 found |= {thing for thing in mine if now.get(thing) == self._me}
+                self._undecided -= {self._key(folder, thing) for thing in mine}
                 left = left[len(mine) :]
         if left:
             warn(f"{len(left)} notices are not sent: the store is too slow to tell who sends them")
@@ -58,13 +60,18 @@ class Claims:
         """The first of `things`, as many as could be claimed in time."""
         mine: list[str] = []
         for thing in things:
-            key = f"{folder}{thing}.{self._me}"
+            key = self._key(folder, thing)
+            self._undecided.add(key)
             put_private(self._backend, key, b"")
             if monotonic() > deadline:
                 self._backend.delete(key)
+                self._undecided.discard(key)
                 break
             mine.append(thing)
         return mine
+
+    def _key(self, folder: str, thing: str) -> str:
+        return f"{folder}{thing}.{self._me}"
 
     def _claimants(self, folder: str) -> dict[str, str]:
         """The lowest claimant of each thing."""

@@ -100,6 +100,11 @@ class Mail:
         self.name = name
         self._box, self._allowed = box, allowed
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self._box.host, self._box.port
+
     def deliver(self, notice: Notice) -> None:
         box = self._box
         address = resolved(box.host, box.port, self._allowed)

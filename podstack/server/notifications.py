@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request
@@ -15,9 +18,9 @@ from podstack.server.bodies import read_json
 from podstack.server.errors import Refused
 from podstack.server.questions import answer
 
-TESTS = 4  # at a time: each may hold a thread for as long as its receiver takes
+AT_ONCE = 4  # requests that wait for a receiver or for a name: each holds a thread
 
-_testing = threading.BoundedSemaphore(TESTS)
+_busy = threading.BoundedSemaphore(AT_ONCE)
 _FIELDS = frozenset(("url", "label", "secret"))
 _A_TARGET = {
     "requestBody": {
@@ -57,11 +60,10 @@ async def add_target(request: Request, here: Here) -> Response:
     """
     told = await read_json(request, here)
     url, label, secret = _read(told)
-    made = await here.services.threads.run(
-        lambda: here.services.targets.add(
-            here.project, url, label=label, secret=secret, user=here.user
+    with _one_of_few():
+        made = await asyncio.to_thread(
+            here.services.targets.add, here.project, url, label=label, secret=secret, user=here.user
         )
-    )
     return answer(made.shown)
 
 
@@ -76,12 +78,18 @@ def remove_target(here: Here, id: str) -> Response:
 def test_target(here: Here, id: str) -> Response:
     """Send one notice now, once. What the receiver answers is not shown but its status."""
     found = here.services.targets.receiver(here.services.targets.get(here.project, id))
-    if not _testing.acquire(blocking=False):
-        raise Refused(429, "busy", "Other tests are running.", headers={"Retry-After": "5"})
-    try:
+    with _one_of_few():
         return answer(tried(found, here.project))
+
+
+@contextmanager
+def _one_of_few() -> Iterator[None]:
+    if not _busy.acquire(blocking=False):
+        raise Refused(429, "busy", "Others are tested now.", headers={"Retry-After": "5"})
+    try:
+        yield
     finally:
-        _testing.release()
+        _busy.release()
 
 
 def tried(receiver: Receiver, project: str) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass, field
 import orjson
 
 from podstack import clock
-from podstack.addresses import Allowed, endpoint
-from podstack.alerts.receivers import Address, Receiver
+from podstack.addresses import Allowed, endpoint, not_open
+from podstack.alerts.receivers import Address, NotTaken, Receiver
 from podstack.backend import Backend
 from podstack.errors import BlobMissing, NotFoundError, UsageError
 from podstack.names import check_id, check_text, printable
 from podstack.server.mail import Mail, postbox
 from podstack.server.private import put_private
-from podstack.server.webhooks import Webhook
+from podstack.server.webhooks import Webhook, resolved
 
 MOST = 20  # targets of a project
 MAX_LABEL = 100  # characters
@@ -91,7 +91,7 @@ def receiver(target: Target, allowed: Allowed) -> Receiver:
 
 def _service(target: Target) -> Receiver:
     url = target.url
-    is_known = _SERVICES.fullmatch(url) and not {"?", "#", "%", "\\"} & set(url)
+    is_known = _SERVICES.fullmatch(url) and not {"?", "%", "\\"} & set(url)
     if not is_known or (target.kind.startswith("ntfy") and not _TOPIC.fullmatch(url)):
         raise UsageError(
             "A target is https://…, mailtos://…, or slack, discord, tgram, pover or ntfy://… in "
@@ -121,9 +121,22 @@ class Targets:
         ident = "".join(secrets.choice(_ALPHABET) for _ in range(12))
         kind = url.partition(":")[0].lower() if "://" in url else ""
         target = Target(ident, kind, label, url, secret, clock.now(), user)
-        receiver(target, self._allowed)
+        self._check_where(receiver(target, self._allowed))
         put_private(self._backend, _key(project, ident), orjson.dumps(asdict(target)))
         return target
+
+    def _check_where(self, found: Receiver) -> None:
+        """Ask where its host leads, so that a wrong one is refused at once.
+
+        Each try asks again, for that may change; a name that nobody knows yet is kept.
+        """
+        if isinstance(found, (Webhook, Mail)):
+            host, port = found.place
+            try:
+                resolved(host, port, self._allowed)
+            except NotTaken as error:
+                if error.is_final:
+                    raise not_open() from None
 
     def all(self, project: str) -> Iterator[Target]:
         folder = _folder(project)

@@ -44,6 +44,11 @@ class Webhook:
         self.name = name
         self._endpoint, self._secret, self._allowed = endpoint, secret.encode(), allowed
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self._endpoint.host, self._endpoint.port
+
     def deliver(self, notice: Notice) -> None:
         status = post(self._endpoint, self._allowed, self._request(orjson.dumps(content(notice))))
         if not 200 <= status < 300:
