@@ -36,13 +36,13 @@ from podstack.server.claims import Claims
 from podstack.server.targets import Target, Targets
 
 OLDEST = 86_400.0  # seconds after which a firing is no news
+MOST = 1000  # firings of a run that are told at once: whoever may write a log may write millions
 AT_EXIT = 5.0  # seconds that the end of the server waits for receivers
 
 _WAITING = 10_000  # runs that are to be looked at; beyond, the oldest are left to their next log
 _RUNS = 128  # runs whose logs are kept read
 _TOLD = 100_000  # firings that are known to need nothing more
 _SKEW = 60.0  # seconds that a run's clock may be behind the server's when a target is made
-_FRESH = 2.0  # seconds that a look at a project's targets is good for
 _TRIES = 3  # for a store that does not answer
 _PAUSE = 2.0
 _META = re.compile(r"runs/([^/]+)/meta/[^/]+\.jsonl(?:\.gz)?")
@@ -77,7 +77,7 @@ class Herald:
         # From here on the thread's own
         self._logs: OrderedDict[Place, OpLogs] = OrderedDict()
         self._told: OrderedDict[str, None] = OrderedDict()
-        self._known: dict[str, tuple[float, list[Target]]] = {}
+        self._known: dict[str, frozenset[Target]] = {}  # at the last look, by project
         self._boxes: dict[Target, Mailbox] = {}
 
     def heard(self, project: str, key: str) -> None:
@@ -151,6 +151,9 @@ class Herald:
         news = [found for found in news_of(fold, place) if found.id not in self._told]
         since = max(clock.now() - OLDEST, min(target.created for target in targets) - _SKEW)
         fresh = [found for found in news if found.firing.time >= since]
+        if len(fresh) > MOST:
+            self._warner.warn(f"{len(fresh) - MOST} alerts of run {place.run} are not told")
+        fresh = fresh[:MOST]
         won = self._claims.won(folder_of(place), [found.id for found in fresh]) if fresh else set()
         for found in fresh:
             if found.id in won:
@@ -158,13 +161,10 @@ class Herald:
         self._remember(news)
 
     def _targets_of(self, project: str) -> list[Target]:
-        looked, known = self._known.get(project, (float("-inf"), []))
-        if clock.monotonic() - looked < _FRESH:
-            return known
         found = list(self._targets.all(project))
-        for gone in set(known) - set(found):
+        for gone in self._known.get(project, frozenset()) - frozenset(found):
             self._boxes.pop(gone, None)
-        self._known[project] = clock.monotonic(), found
+        self._known[project] = frozenset(found)
         return found
 
     def _read(self, place: Place) -> Fold:

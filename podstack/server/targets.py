@@ -107,6 +107,7 @@ class Targets:
 
     def __init__(self, backend: Backend, allowed: Allowed) -> None:
         self._backend, self._allowed = backend, allowed
+        self._seen: dict[str, tuple[str, Target | None]] = {}  # by key, with the tag it had
 
     def add(self, project: str, url: str, *, label: str, secret: str, user: str) -> Target:
         """Keep a new target, and send nothing yet.
@@ -139,9 +140,13 @@ class Targets:
                     raise not_open() from None
 
     def all(self, project: str) -> Iterator[Target]:
+        """The targets as of now; what did not change is not read again."""
         folder = _folder(project)
         for info in self._backend.list(folder):
-            target = self.find(project, info.key[len(folder) :].removesuffix(".json"))
+            tag, target = self._seen.get(info.key, ("", None))
+            if tag != info.tag:
+                target = self.find(project, info.key[len(folder) :].removesuffix(".json"))
+                self._seen[info.key] = info.tag, target
             if target is not None:
                 yield target
 
