@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from podstack.backend import Backend
 from podstack.clock import monotonic
@@ -29,54 +30,66 @@ class Claims:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._me = secrets.token_hex(8)
-        self._undecided: set[str] = set()  # keys of claims before their second look
+        self._undecided: set[str] = set()  # what is claimed and had no second look yet
         self._pause = threading.Event()  # never set: only waited for
 
-    def won(self, folder: str, things: Sequence[str]) -> set[str]:
+    def won(self, things: Sequence[str]) -> set[str]:
         """Those of `things` that are this process's to do; takes a second where there are any.
 
         Args:
-            folder: where the claims lie, with a slash at its end.
-            things: names without dots and slashes.
+            things: keys without an ending, in folders that hold nothing but claims.
         """
         left, found, slow = list(things), set[str](), 0
         while left and slow < _SLOW_ROUNDS:
-            begin = monotonic()
-            taken = self._claimants(folder)
-            left = [t for t in left if t not in taken or self._key(folder, t) in self._undecided]
-            mine = self._claimed(folder, left, begin + SETTLE / 2)
-            slow = 0 if mine or not left else slow + 1
+            mine, passed = self._claimed(left)
             if mine:
                 self._pause.wait(SETTLE)
-                now = self._claimants(folder)
+                now = self._claimants(mine)
                 found |= {thing for thing in mine if now.get(thing) == self._me}
-                self._undecided -= {self._key(folder, thing) for thing in mine}
-                left = left[len(mine) :]
+                self._undecided -= mine
+            slow = 0 if mine or passed else slow + 1
+            left = [thing for thing in left if thing not in mine and thing not in passed]
         if left:
             warn(f"{len(left)} notices are not sent: the store is too slow to tell who sends them")
         return found
 
-    def _claimed(self, folder: str, things: Sequence[str], deadline: float) -> list[str]:
-        """The first of `things`, as many as could be claimed in time."""
-        mine: list[str] = []
-        for thing in things:
-            key = self._key(folder, thing)
-            self._undecided.add(key)
-            put_private(self._backend, key, b"")
-            if monotonic() > deadline:
-                self._backend.delete(key)
-                self._undecided.discard(key)
+    def _claimed(self, things: Sequence[str]) -> tuple[set[str], set[str]]:
+        """What could be claimed in one round, and what others have claimed."""
+        mine, passed = set[str](), set[str]()
+        stop = monotonic() + SETTLE / 2
+        for folder, its in groupby(sorted(things), _folder_of):
+            begin = monotonic()
+            if begin > stop:
                 break
-            mine.append(thing)
-        return mine
+            taken = self._claimants([folder])
+            for thing in its:
+                if thing in taken and thing not in self._undecided:
+                    passed.add(thing)
+                elif self._claim(thing, begin + SETTLE / 2):
+                    mine.add(thing)
+                else:
+                    break
+        return mine, passed
 
-    def _key(self, folder: str, thing: str) -> str:
-        return f"{folder}{thing}.{self._me}"
+    def _claim(self, thing: str, deadline: float) -> bool:
+        """Write a claim; False where that took too long, and it is taken back."""
+        self._undecided.add(thing)
+        put_private(self._backend, f"{thing}.{self._me}", b"")
+        if monotonic() <= deadline:
+            return True
+        self._backend.delete(f"{thing}.{self._me}")
+        self._undecided.discard(thing)
+        return False
 
-    def _claimants(self, folder: str) -> dict[str, str]:
-        """The lowest claimant of each thing."""
+    def _claimants(self, things: Iterable[str]) -> dict[str, str]:
+        """The lowest claimant of each thing in the folders of some."""
         found: dict[str, str] = {}
-        for info in self._backend.list(folder):  # sorted: the first one is the lowest
-            thing, _, claimant = info.key[len(folder) :].partition(".")
-            found.setdefault(thing, claimant)
+        for folder in sorted(set(map(_folder_of, things))):
+            for info in self._backend.list(folder):  # sorted: the first one is the lowest
+                thing, _, claimant = info.key.rpartition(".")
+                found.setdefault(thing, claimant)
         return found
+
+
+def _folder_of(thing: str) -> str:
+    return thing[: thing.rfind("/") + 1]

@@ -17,7 +17,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -40,6 +40,7 @@ MOST = 1000  # firings of a run that are told at once: whoever may write a log m
 AT_EXIT = 5.0  # seconds that the end of the server waits for receivers
 
 _WAITING = 10_000  # runs that are to be looked at; beyond, the oldest are left to their next log
+_AT_ONCE = 256  # runs whose firings are claimed together
 _RUNS = 128  # runs whose logs are kept read
 _TOLD = 100_000  # firings that are known to need nothing more
 _SKEW = 60.0  # seconds that a run's clock may be behind the server's when a target is made
@@ -56,11 +57,10 @@ class Place(NamedTuple):
 
 
 class News(NamedTuple):
-    """A firing that was not told yet. id: what its claims are named by."""
+    """A firing that was perhaps not told yet."""
 
-    id: str
-    message: str
-    firing: Firing
+    claim: str
+    notice: Notice
 
 
 class Herald:
@@ -126,39 +126,61 @@ class Herald:
                     if self._is_ending:
                         return
                     self._changed.wait()
-                place, tries = self._waiting.popitem(last=False)
-            self._try(place, tries)
+                some = min(len(self._waiting), _AT_ONCE)
+                batch = [self._waiting.popitem(last=False) for _ in range(some)]
+            self._tell(batch)
 
-    def _try(self, place: Place, tries: int) -> None:
+    def _tell(self, batch: Sequence[tuple[Place, int]]) -> None:
+        """Tell of some runs; those whose store does not answer are tried again."""
+        found: list[News] = []
+        failed: list[tuple[Place, int]] = []
+        for place, tries in batch:
+            try:
+                found += self._news_of(place)
+            except PodstackError as error:
+                self._warner.warn(f"alerts of run {place.run} cannot be told: {error}")
+                failed.append((place, tries))
+            except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told
+                self._warner.warn(f"alerts of run {place.run}: {type(error).__name__}")
         try:
-            self._tell(place)
+            self._claim_and_send(found)
         except PodstackError as error:
-            self._warner.warn(f"alerts of run {place.run} cannot be told: {error}")
-            with self._changed:
-                self._changed.wait(0 if self._is_ending else _PAUSE)
+            self._warner.warn(f"alerts cannot be told: {error}")
+            failed = list(batch)
+        except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told
+            self._warner.warn(f"alerts cannot be told: {type(error).__name__}")
+        if failed:
+            self._try_again(failed)
+
+    def _try_again(self, failed: Sequence[tuple[Place, int]]) -> None:
+        with self._changed:
+            self._changed.wait(0 if self._is_ending else _PAUSE)
+        for place, tries in failed:
             if tries + 1 < _TRIES:
                 self._look_at(place, tries + 1)
-        except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told
-            self._warner.warn(f"alerts of run {place.run}: {type(error).__name__}")
+
+    def _claim_and_send(self, found: Sequence[News]) -> None:
+        won = self._claims.won([news.claim for news in found]) if found else set()
+        told = [news.notice for news in found if news.claim in won]
+        targets = {project: self._targets_of(project) for project in {n.url for n in told}}
+        for notice in told:
+            self._send(notice, targets[notice.url])
+        self._remember(news.claim for news in found)
 
     # Looking at one run ----------------------------------------------------------------------
 
-    def _tell(self, place: Place) -> None:
+    def _news_of(self, place: Place) -> list[News]:
+        """What may have to be told of a run."""
         targets = self._targets_of(place.project)
         if not targets:
-            return
-        fold = self._read(place)
-        news = [found for found in news_of(fold, place) if found.id not in self._told]
+            return []
         since = max(clock.now() - OLDEST, min(target.created for target in targets) - _SKEW)
-        fresh = [found for found in news if found.firing.time >= since]
+        every = news_of(self._read(place), place)
+        fresh = [n for n in every if n.notice.time >= since and n.claim not in self._told]
         if len(fresh) > MOST:
             self._warner.warn(f"{len(fresh) - MOST} alerts of run {place.run} are not told")
-        fresh = fresh[:MOST]
-        won = self._claims.won(folder_of(place), [found.id for found in fresh]) if fresh else set()
-        for found in fresh:
-            if found.id in won:
-                self._send(notice_of(found, fold, place), targets)
-        self._remember(news)
+            self._remember(news.claim for news in fresh[MOST:])
+        return fresh[:MOST]
 
     def _targets_of(self, project: str) -> list[Target]:
         found = list(self._targets.all(project))
@@ -192,43 +214,39 @@ class Herald:
             return None
         return self._boxes[target]
 
-    def _remember(self, news: Sequence[News]) -> None:
-        self._told.update((found.id, None) for found in news)
+    def _remember(self, claims: Iterable[str]) -> None:
+        self._told.update(dict.fromkeys(claims))
         while len(self._told) > _TOLD:
             self._told.popitem(last=False)
-
-
-def folder_of(place: Place) -> str:
-    """Where the claims of a run's firings lie."""
-    return f"server/projects/{place.project}/notices/{place.run}/"
 
 
 def news_of(fold: Fold, place: Place) -> Iterator[News]:
     """All firings of a run's alerts, oldest first."""
     fired = alerts.fired_of(fold)
     found = [
-        News(_named(place, id, n, fact), alert.message, firing)
+        News(_claim(place, id, n, fact), _notice(firing, alert.message, fold, place))
         for id, alert in alerts.stored(fold).items()
         for n, fact in fired.get(id, ())
         for firing in alerts.shown(alert, [(n, fact)]).fired
     ]
-    return iter(sorted(found, key=lambda news: news.firing.time))
+    return iter(sorted(found, key=lambda news: news.notice.time))
 
 
-def _named(place: Place, id: str, n: str, fact: object) -> str:
-    whole = orjson.dumps([*place, id, n, fact], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(whole).hexdigest()[:32]
+def _claim(place: Place, id: str, n: str, fact: object) -> str:
+    """What a firing is claimed by: its key without the claimant."""
+    whole = orjson.dumps([id, n, fact], option=orjson.OPT_SORT_KEYS)
+    name = hashlib.sha256(whole).hexdigest()[:32]
+    return f"server/projects/{place.project}/notices/{place.run}/{name}"
 
 
-def notice_of(news: News, fold: Fold, place: Place) -> Notice:
+def _notice(firing: Firing, message: str, fold: Fold, place: Place) -> Notice:
     """A firing as its receivers get it; a server's notices name the project as their url."""
-    firing = news.firing
     return Notice(
         run_id=place.run,
         run_name=str(fold.get("name") or names.name_of_run(place.run)),
         experiment=str(fold.get("experiment", "")),
         condition=firing.condition,
-        message=news.message,
+        message=message,
         metric=firing.metric,
         value=firing.value,
         step=firing.step,

@@ -279,7 +279,7 @@ def test_32_33_35_another_site_neither_reads_nor_writes(
 ) -> None:
     for server, token in ((team.server, team.root), (open_server, "")):
         shown = {"Origin": origin.format(port=server.port)}
-        for method, path, level in ROUTES:
+        for method, path, _ in ROUTES:
             answer = ask(server.port, method, filled(path), token=token, headers=shown)
             assert not [name for name in answer.headers if name.startswith("access-control")]
             if method not in ("GET", "HEAD"):

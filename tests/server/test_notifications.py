@@ -375,12 +375,12 @@ def test_of_many_claimants_one_wins_each_thing(
 ) -> None:
     monkeypatch.setattr(claims, "SETTLE", 0.4)
     backend = open_backend(str(tmp_path))
-    things = [f"thing{number}" for number in range(10)]
+    things = [f"server/claims/thing{number}" for number in range(10)]
     won: list[set[str]] = []
 
     def claim(number: int) -> None:
         time.sleep(number * late)
-        won.append(Claims(backend).won("server/claims/", things))
+        won.append(Claims(backend).won(things))
 
     threads = [threading.Thread(target=claim, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -389,7 +389,7 @@ def test_of_many_claimants_one_wins_each_thing(
         thread.join(DEADLINE)
 
     assert sorted(thing for mine in won for thing in mine) == things
-    assert Claims(backend).won("server/claims/", things) == set()
+    assert Claims(backend).won(things) == set()
 
 
 class FailingOnce:
@@ -415,10 +415,10 @@ def test_a_claim_is_not_lost_where_the_store_fails_before_the_second_look(
     monkeypatch.setattr(claims, "SETTLE", 0.1)
     mine = Claims(FailingOnce(tmp_path))
     with pytest.raises(BackendUnavailable):
-        mine.won("server/claims/", ["x"])
+        mine.won(["server/claims/x"])
 
-    assert mine.won("server/claims/", ["x"]) == {"x"}
-    assert mine.won("server/claims/", ["x"]) == set()
+    assert mine.won(["server/claims/x"]) == {"server/claims/x"}
+    assert mine.won(["server/claims/x"]) == set()
 
 
 # The command line --------------------------------------------------------------------------
