@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from inspect import signature
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -138,7 +139,17 @@ class S3Backend(FsspecBackend):
         return body if "ContentRange" in answer else body[start:stop]
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
-        for page in self._pages(prefix, start_after=start_after):
+        pages = self._pages(prefix, start_after=start_after)
+        first = next(pages)
+        if _lists_as_a_tree(first):
+            # "a/b" before "a-b", and what follows `start_after` so too: all of it, sorted here.
+            whole = self._pages(prefix) if start_after else chain([first], pages)
+            yield from sorted(info for info in self._infos(whole) if info.key > start_after)
+        else:
+            yield from self._infos(chain([first], pages))
+
+    def _infos(self, pages: Iterable[Mapping[str, Any]]) -> Iterator[BlobInfo]:
+        for page in pages:
             for item in page.get("Contents", ()):
                 key = item["Key"][self._skipped :]
                 if key and not key.endswith("/"):  # other tools make such for an empty folder
@@ -255,6 +266,12 @@ class S3Backend(FsspecBackend):
         except Exception as error:
             place = Place(self.url, key, self._bucket, self._endpoint)
             raise translated(error, place) from error
+
+
+def _lists_as_a_tree(page: Mapping[str, Any]) -> bool:
+    """Whether the server sorts names folder by folder, and not as S3 does by whole keys."""
+    headers = page.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("server", "")).startswith("SeaweedFS")
 
 
 def _stamp(item: Mapping[str, Any]) -> str:
