@@ -62,9 +62,9 @@ class S3Session:
 
     def close(self) -> None:
         filesystem = self._filesystems.pop(os.getpid(), None)
-        creator = getattr(filesystem, "_s3creator", None)
-        if creator is not None:
-            _end(os.getpid(), creator)
+        end = getattr(filesystem, "_podstack_end", None)
+        if end is not None:
+            end()  # once: it is not called again where nobody holds the filesystem any more
 
     def _filesystem(self) -> s3fs.S3FileSystem:
         mine = os.getpid()
@@ -153,6 +153,8 @@ def _end(process: int, creator: Any) -> None:
     loop = get_loop()
     if loop.is_running():
         ending = asyncio.run_coroutine_threadsafe(creator.__aexit__(None, None, None), loop)
+        if asyncio._get_running_loop() is loop:
+            return  # the garbage was collected on the loop's own thread, which must not wait
         try:
             ending.result(2)
         except (TimeoutError, asyncio.TimeoutError):  # a dead peer; the kernel frees the sockets
