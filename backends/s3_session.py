@@ -28,6 +28,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 _CONNECTIONS = 32
+_CLOSING = 2.0  # seconds that the end of a session may take
 _PAUSES = (0.1, 0.5)  # s; after these a request has failed, and whoever asked waits longer
 _AGAIN = (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionResetError)
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
@@ -156,7 +157,7 @@ def _end(process: int, creator: Any) -> None:
         if asyncio._get_running_loop() is loop:
             return  # the garbage was collected on the loop's own thread, which must not wait
         try:
-            ending.result(2)
+            ending.result(_CLOSING)
         except (TimeoutError, asyncio.TimeoutError):  # a dead peer; the kernel frees the sockets
             ending.cancel()
 

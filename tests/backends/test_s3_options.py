@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.asyn import get_loop
 
 from podstack import MLOpsClient
 from podstack.backend import open_backend
@@ -344,6 +346,21 @@ def test_a_forked_child_has_connections_of_its_own(moto: S3Server) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "b'x' ['child', 'parent']"
+
+
+def test_a_backend_freed_on_the_loops_own_thread_does_not_wait_for_that_thread(
+    rclone: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its garbage is collected wherever it is found, and every request needs the loop."""
+    monkeypatch.setattr("podstack.backends.s3_session._CLOSING", 90.0)
+    backend = S3Backend(rclone.url(rclone.new_bucket()))
+    backend.put("a", b"x")
+
+    async def free() -> str:
+        backend.close()
+        return "freed"
+
+    assert asyncio.run_coroutine_threadsafe(free(), get_loop()).result(45) == "freed"
 
 
 _MEMORY = """
