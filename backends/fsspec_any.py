@@ -126,7 +126,8 @@ class FsspecBackend:
         except FileNotFoundError:
             return {}
         below = len(self._root) + 1
-        return {path[below:]: info for path, info in entries.items() if info["type"] == "file"}
+        # Where the top is a file, there is nothing below it; fsspec names it, and nothing of it.
+        return {path[below:]: info for path, info in entries.items() if info.get("type") == "file"}
 
     def _tag(self, info: dict[str, Any]) -> str:
         """What changes with the content: the ETag where the store has one, else time and size."""

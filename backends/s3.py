@@ -10,17 +10,28 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from inspect import signature
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from podstack.backend import Backend, BlobInfo, split_options, split_url
+from podstack.backend import Backend, BlobInfo
 from podstack.backends.fsspec_any import FsspecBackend
-from podstack.errors import BackendError, BlobMissing, MissingExtraError, NotFoundError, UsageError
+from podstack.backends.s3_address import (
+    SECRETS,
+    bucket_and_prefix,
+    checked_addressing,
+    checked_credentials,
+    checked_endpoint,
+    encryption,
+    one,
+    split_s3,
+    truth,
+)
+from podstack.errors import BackendError, BlobMissing, MissingExtraError, UsageError
 
 try:
     from podstack.backends.s3_errors import (
@@ -41,9 +52,8 @@ _PARTS = 9_000  # S3 takes 10,000
 _IN_FLIGHT = 4
 _WHOLE = 16 << 20  # bytes that go up in one request
 _PAGE = 1000  # keys that S3 lists at once
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_SECRETS = ("key", "secret", "session_token")
-_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_USUAL = 16  # gets and listings before another reader is worth its start
+_PLAIN = re.compile(r"[A-Za-z0-9/._=+-]*")
 _OUT_OF_RANGE = 416
 
 
@@ -85,28 +95,44 @@ class S3Backend(FsspecBackend):
         secret: str | None = None,
         session_token: str | None = None,
     ) -> None:
-        where, asked = _split(url)
-        self._bucket, prefix = _bucket_and_prefix(where, url)
+        where, asked = split_s3(url, set(signature(S3Backend).parameters) - {"url", *SECRETS})
+        self._bucket, prefix = bucket_and_prefix(where, url)
         super().__init__(url, dict, prefix)  # its session stands for the filesystem
-        self._endpoint = _endpoint(_one(asked, "endpoint", endpoint))
-        self._sealed = _encryption(
-            _one(asked, "sse", sse), _one(asked, "sse_kms_key_id", sse_kms_key_id)
+        self._endpoint = checked_endpoint(one(asked, "endpoint", endpoint))
+        self._sealed = encryption(
+            one(asked, "sse", sse), one(asked, "sse_kms_key_id", sse_kms_key_id)
         )
-        pays = _truth(_one(asked, "requester_pays", requester_pays), "requester_pays")
+        pays = truth(one(asked, "requester_pays", requester_pays), "requester_pays")
         self._paid = {"RequestPayer": "requester"} if pays else {}
         client = {
-            "region_name": _one(asked, "region", region),
-            "verify": _one(asked, "ca_bundle", ca_bundle),
+            "region_name": one(asked, "region", region),
+            "verify": one(asked, "ca_bundle", ca_bundle),
         }
         options = {
             "endpoint_url": self._endpoint,
-            "anon": _truth(_one(asked, "anonymous", anonymous), "anonymous"),
-            **_credentials(key, secret, session_token),
+            "anon": truth(one(asked, "anonymous", anonymous), "anonymous"),
+            **checked_credentials(key, secret, session_token),
             "client_kwargs": {name: value for name, value in client.items() if value},
         }
-        config = _addressing(_one(asked, "addressing", addressing))
+        config = checked_addressing(one(asked, "addressing", addressing))
         given = {name: value for name, value in options.items() if value}
-        self._session = S3Session(given, config, profile=_one(asked, "profile", profile))
+        profile = one(asked, "profile", profile)
+        self._session = S3Session(given, config, profile=profile)
+        self._access: dict[str, Any] | None = None
+        if not client["verify"]:  # obstore takes no bundle
+            self._access = {
+                "bucket": self._bucket,
+                "endpoint": self._endpoint,
+                "region": client["region_name"],
+                "profile": profile,
+                "anonymous": options["anon"],
+                "requester_pays": pays,
+                "virtual": one(asked, "addressing", addressing) == "virtual",
+                "credentials": (key, secret, session_token) if key and secret else None,
+            }
+        self._asked = 0  # gets and listings
+        self._fast: FastReader | None = None
+        self._is_tree: bool | None = None  # how the server sorts, once it has listed
 
     def put(self, key: str, data: bytes | Path) -> None:
         with self._mapped(key):
@@ -125,6 +151,10 @@ class S3Backend(FsspecBackend):
         if stop is not None and start >= stop:
             self._size(key)  # a slice of nothing is empty, but not of a blob that is missing
             return b""
+        if start == 0 and stop is None and (reader := self._reader(key)):
+            whole = reader.get(self._path(key))
+            if whole is not None:
+                return whole
         with self._mapped(key):
             try:
                 answer = self._call("get_object", key, **_range(start, stop))
@@ -138,7 +168,35 @@ class S3Backend(FsspecBackend):
         return body if "ContentRange" in answer else body[start:stop]
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
-        for page in self._pages(prefix, start_after=start_after):
+        found = self._found_after(prefix, start_after)
+        first = list(islice(found, 1))  # now it is known how the server sorts
+        if not self._is_tree:
+            yield from chain(first, found)
+            return
+        # "a/b" before "a-b", and what follows `start_after` so too: all of it, sorted here.
+        whole = self._found_after(prefix, "") if start_after else chain(first, found)
+        yield from sorted(info for info in whole if info.key > start_after)
+
+    def _found_after(self, prefix: str, start_after: str) -> Iterator[BlobInfo]:
+        """The same in the server's order, of which `start_after` is a part."""
+        last, reader = start_after, None
+        is_folder = not prefix or prefix.endswith("/")
+        if self._is_tree is not None and is_folder and not start_after.endswith("/"):
+            reader = self._reader(prefix[:-1] + start_after)
+        if reader is not None:
+            after = self._prefixed(start_after) if start_after else ""
+            for page in reader.pages(self._prefixed(prefix[:-1]).rstrip("/"), after):
+                if page is None:
+                    break
+                for path, size, tag in page:
+                    last = path[self._skipped :]
+                    yield BlobInfo(last, size, f"{tag}-{size}")
+            else:
+                return
+        yield from self._infos(self._pages(prefix, start_after=last))
+
+    def _infos(self, pages: Iterable[Mapping[str, Any]]) -> Iterator[BlobInfo]:
+        for page in pages:
             for item in page.get("Contents", ()):
                 key = item["Key"][self._skipped :]
                 if key and not key.endswith("/"):  # other tools make such for an empty folder
@@ -146,6 +204,10 @@ class S3Backend(FsspecBackend):
 
     def list_dirs(self, prefix: str = "") -> Iterator[str]:
         cut = self._skipped + len(prefix)
+        if prefix.endswith("/") and (reader := self._reader(prefix[:-1])):
+            folders = reader.list_dirs(self._path(prefix[:-1]))
+            if folders is not None:
+                return iter(sorted({folder[cut:] for folder in folders} - {""}))
         names = {
             found["Prefix"][cut:-1]
             for page in self._pages(prefix, delimiter="/")
@@ -162,6 +224,18 @@ class S3Backend(FsspecBackend):
 
     def close(self) -> None:
         self._session.close()
+
+    def _reader(self, key: str) -> FastReader | None:
+        """Obstore, if it is installed, for one who has asked often and asks for a plain key."""
+        self._asked += 1
+        if self._asked <= _USUAL or self._access is None or not _PLAIN.fullmatch(key):
+            return None
+        if self._fast is None:
+            self._fast = _fast_reader(self._access)
+            if self._fast is None:
+                self._access = None
+                return None
+        return self._fast if self._fast.is_fit else None
 
     @property
     def _skipped(self) -> int:
@@ -187,18 +261,22 @@ class S3Backend(FsspecBackend):
         folder = prefix.rpartition("/")[0]
         if folder or prefix.startswith("/"):
             self._path(folder)  # refuses what is no key
-        asked = {"Prefix": f"{self._root}/{prefix}".lstrip("/"), "MaxKeys": _PAGE, **self._paid}
+        asked = {"Prefix": self._prefixed(prefix), "MaxKeys": _PAGE, **self._paid}
         if start_after:
-            asked["StartAfter"] = f"{self._root}/{start_after}".lstrip("/")
+            asked["StartAfter"] = self._prefixed(start_after)
         if delimiter:
             asked["Delimiter"] = delimiter
         while True:
             with self._mapped(prefix):
                 page = self._session.call("list_objects_v2", Bucket=self._bucket, **asked)
+            self._is_tree = _lists_as_a_tree(page)
             yield page
             if not page.get("IsTruncated"):
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _prefixed(self, text: str) -> str:
+        return f"{self._root}/{text}".lstrip("/")
 
     def _put_bytes(self, key: str, data: bytes) -> None:
         if len(data) > 4 * _WHOLE:
@@ -257,6 +335,21 @@ class S3Backend(FsspecBackend):
             raise translated(error, place) from error
 
 
+def _fast_reader(access: Mapping[str, Any]) -> FastReader | None:
+    """None where obstore is not installed, or this is the child of a process that used it."""
+    try:
+        from podstack.backends import s3_fast
+    except ModuleNotFoundError:
+        return None
+    return s3_fast.FastReader(s3_fast.Access(**access)) if s3_fast.may_use() else None
+
+
+def _lists_as_a_tree(page: Mapping[str, Any]) -> bool:
+    """Whether the server sorts names folder by folder, and not as S3 does by whole keys."""
+    headers = page.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("server", "")).startswith("SeaweedFS")
+
+
 def _stamp(item: Mapping[str, Any]) -> str:
     """The size, and the time too where the store tells no ETag."""
     return str(item["Size"]) if item.get("ETag") else f"{item.get('LastModified')}-{item['Size']}"
@@ -292,76 +385,7 @@ def _read(file: Any, start: int, stop: int) -> bytes:
     return data
 
 
-def _split(url: str) -> tuple[str, dict[str, str]]:
-    """The URL without its query, and the query's options."""
-    if "@" in url.partition("?")[0] or re.search(rf"[?&]({'|'.join(_SECRETS)})=", url):
-        raise UsageError(
-            "A URL is shown in messages and must not carry credentials. Take them out, and set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give profile=…."
-        )
-    where, asked = split_options(url)
-    known = set(signature(S3Backend).parameters) - {"url", *_SECRETS}
-    for name in asked:
-        if name not in known:
-            raise UsageError(str(NotFoundError.among("option of s3://", name, known)))
-    return where, asked
-
-
-def _bucket_and_prefix(where: str, url: str) -> tuple[str, str]:
-    bucket, _, prefix = split_url(where)[1].strip("/").partition("/")
-    if not _BUCKET.fullmatch(bucket):
-        raise UsageError(
-            f"{repr(url)[:80]} names no bucket. Write s3://bucket or s3://bucket/prefix."
-        )
-    if prefix and any(part in ("", ".", "..") for part in prefix.split("/")):
-        raise UsageError(f"The prefix in {repr(url)[:80]} must not have '..' or empty parts.")
-    return bucket, prefix
-
-
-def _one(asked: Mapping[str, str], name: str, given: Any) -> Any:
-    """An option from the query, else the argument."""
-    return asked.get(name, given)
-
-
-def _truth(value: bool | str, name: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value.lower() not in _TRUTHS:
-        raise UsageError(f"{name} is true or false, not {repr(value)[:80]}.")
-    return _TRUTHS[value.lower()]
-
-
-def _endpoint(value: str | None) -> str | None:
-    if value is None:
-        return None
-    parts = urlsplit(value)
-    if parts.username or parts.password:
-        raise UsageError("An endpoint is shown in messages and must not carry credentials.")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"endpoint must be like http://localhost:8333, not {repr(value)[:80]}.")
-    return value.rstrip("/")
-
-
-def _encryption(kind: str | None, key_id: str | None) -> dict[str, str]:
-    if kind not in (None, "AES256", "aws:kms"):
-        raise UsageError(f"sse is 'AES256' or 'aws:kms', not {repr(kind)[:80]}.")
-    if key_id and kind != "aws:kms":
-        raise UsageError("sse_kms_key_id needs sse='aws:kms'.")
-    named = {"ServerSideEncryption": kind, "SSEKMSKeyId": key_id}
-    return {name: value for name, value in named.items() if value}
-
-
-def _addressing(style: str) -> dict[str, Any]:
-    if style not in ("auto", "path", "virtual"):
-        raise UsageError(f"addressing is 'auto', 'path' or 'virtual', not {repr(style)[:80]}.")
-    return {} if style == "auto" else {"s3": {"addressing_style": style}}
-
-
-def _credentials(key: str | None, secret: str | None, token: str | None) -> dict[str, str | None]:
-    if bool(key) != bool(secret) or (token and not key):
-        raise UsageError("key and secret are given together; session_token only with both.")
-    return {"key": key, "secret": secret, "token": token}
-
-
 if TYPE_CHECKING:
+    from podstack.backends.s3_fast import FastReader
+
     _: type[Backend] = S3Backend

@@ -28,6 +28,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 _CONNECTIONS = 32
+_CLOSING = 2.0  # seconds that the end of a session may take
 _PAUSES = (0.1, 0.5)  # s; after these a request has failed, and whoever asked waits longer
 _AGAIN = (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionResetError)
 _CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
@@ -62,9 +63,9 @@ class S3Session:
 
     def close(self) -> None:
         filesystem = self._filesystems.pop(os.getpid(), None)
-        creator = getattr(filesystem, "_s3creator", None)
-        if creator is not None:
-            _end(os.getpid(), creator)
+        end = getattr(filesystem, "_podstack_end", None)
+        if end is not None:
+            end()  # once: it is not called again where nobody holds the filesystem any more
 
     def _filesystem(self) -> s3fs.S3FileSystem:
         mine = os.getpid()
@@ -153,8 +154,10 @@ def _end(process: int, creator: Any) -> None:
     loop = get_loop()
     if loop.is_running():
         ending = asyncio.run_coroutine_threadsafe(creator.__aexit__(None, None, None), loop)
+        if asyncio._get_running_loop() is loop:
+            return  # the garbage was collected on the loop's own thread, which must not wait
         try:
-            ending.result(2)
+            ending.result(_CLOSING)
         except (TimeoutError, asyncio.TimeoutError):  # a dead peer; the kernel frees the sockets
             ending.cancel()
 

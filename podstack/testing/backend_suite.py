@@ -140,9 +140,11 @@ class BackendSuite:
 
     A test may not be overridden. A backend that cannot keep a promise lists the test in
     `known_gaps` with the reason; the test then must fail, so that a gap that closes is noticed.
+    One that shows at times, as a race in a server, goes to `rare_gaps`: that test may pass.
     """
 
     known_gaps: ClassVar[dict[str, str]] = {}
+    rare_gaps: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -150,12 +152,13 @@ class BackendSuite:
         weakened = sorted({name for name in tests if tests.count(name) > 1})
         if weakened:
             raise TypeError(f"{cls.__name__} overrides {weakened}; list it in known_gaps instead")
-        unknown = sorted(set(cls.known_gaps) - set(tests))
-        if unknown:
-            raise TypeError(f"{cls.__name__}.known_gaps names {unknown}, which are no tests")
-        silent = sorted(name for name, reason in cls.known_gaps.items() if not reason.strip())
-        if silent:
-            raise TypeError(f"{cls.__name__}.known_gaps gives no reason for {silent}")
+        for kind, gaps in (("known_gaps", cls.known_gaps), ("rare_gaps", cls.rare_gaps)):
+            unknown = sorted(set(gaps) - set(tests))
+            if unknown:
+                raise TypeError(f"{cls.__name__}.{kind} names {unknown}, which are no tests")
+            silent = sorted(name for name, reason in gaps.items() if not reason.strip())
+            if silent:
+                raise TypeError(f"{cls.__name__}.{kind} gives no reason for {silent}")
 
     @pytest.fixture
     def backend(self) -> Backend:
@@ -171,6 +174,8 @@ class BackendSuite:
     def _expect_known_gap(self, request: pytest.FixtureRequest) -> None:
         if reason := self.known_gaps.get(request.function.__name__):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        if reason := self.rare_gaps.get(request.function.__name__):
+            request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
 
     # put -----------------------------------------------------------------------------------
 

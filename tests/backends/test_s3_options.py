@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.asyn import get_loop
 
 from podstack import MLOpsClient
 from podstack.backend import open_backend
@@ -346,6 +348,21 @@ def test_a_forked_child_has_connections_of_its_own(moto: S3Server) -> None:
     assert done.stdout.strip() == "b'x' ['child', 'parent']"
 
 
+def test_a_backend_freed_on_the_loops_own_thread_does_not_wait_for_that_thread(
+    rclone: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its garbage is collected wherever it is found, and every request needs the loop."""
+    monkeypatch.setattr("podstack.backends.s3_session._CLOSING", 90.0)
+    backend = S3Backend(rclone.url(rclone.new_bucket()))
+    backend.put("a", b"x")
+
+    async def free() -> str:
+        backend.close()
+        return "freed"
+
+    assert asyncio.run_coroutine_threadsafe(free(), get_loop()).result(45) == "freed"
+
+
 _MEMORY = """
 import resource, sys
 from pathlib import Path
@@ -387,3 +404,59 @@ def test_a_run_recorded_in_a_bucket_is_read_by_another_process(rclone: S3Server)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("completed")
+
+
+# Obstore ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Obstore is used from the first request on, and not only by those who ask often."""
+    pytest.importorskip("obstore")
+    monkeypatch.setattr("podstack.backends.s3._USUAL", 0)
+
+
+def test_obstore_answers_what_botocore_does(
+    rclone: S3Server, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = S3Backend(rclone.url(rclone.new_bucket(), "team"))
+    for key in ("a/b/c", "a/b-c", "a/d", "b/e"):
+        fast.put(key, key.encode())
+    list(fast.list())  # now it knows how the server sorts
+
+    got = [
+        fast.get("a/b/c"),
+        *fast.list("a/"),
+        *fast.list(start_after="a/b/c"),
+        *fast.list_dirs("a/"),
+    ]
+
+    assert fast._fast is not None
+    monkeypatch.setattr("podstack.backends.s3._USUAL", 1000)
+    usual = S3Backend(fast.url)
+    again = [usual.get("a/b/c"), *usual.list("a/"), *usual.list(start_after="a/b/c")]
+    assert got == [*again, *usual.list_dirs("a/")]
+
+
+def test_what_obstore_fails_at_is_asked_the_usual_way(rclone: S3Server, at_once: None) -> None:
+    backend = S3Backend(rclone.url(rclone.new_bucket(), "team"))
+
+    with pytest.raises(BlobMissing, match=r"no a/b in s3://"):
+        backend.get("a/b")
+
+
+def test_a_few_requests_do_not_load_obstore(rclone: S3Server) -> None:
+    done = in_process(_FORK + "print('obstore' in sys.modules)", rclone.url(rclone.new_bucket()))
+
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_a_child_leaves_obstore_to_its_parent(rclone: S3Server) -> None:
+    pytest.importorskip("obstore")
+    often = _FORK.replace("child = os.fork()", "[backend.get('parent') for _ in range(20)]\n"
+        "assert 'obstore' in sys.modules\nchild = os.fork()")  # fmt: skip
+
+    done = in_process(often, rclone.url(rclone.new_bucket()))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == "b'x' ['child', 'parent']"

@@ -16,7 +16,10 @@ from pathlib import Path
 from tests.benchmarks._fresh import environment
 from tests.benchmarks._tables import text_of
 
-_ORDER = ("log", "read", "lifecycle", "index", "memory", "artifacts")
+_ORDER = (
+    *("log", "read", "lifecycle", "index", "memory", "artifacts"),
+    *("remote", "latency", "shipping", "server", "s3"),
+)
 
 
 def subjects() -> list[str]:

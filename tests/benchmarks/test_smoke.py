@@ -22,11 +22,13 @@ _SUBJECTS = (
     "alerts",
     "output",
     "cli",
+    "s3",
     "lightning",
     "keras",
     "transformers",
     "accelerate",
 )
+_SLOW = ("remote", "latency", "shipping", "server")  # they wait for stores
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +47,9 @@ def tables_in(output: str) -> list[str]:
     return [block for block in output.split("\n\n") if re.match(r".+\n=+\n", block)]
 
 
-@pytest.mark.parametrize("subject", _SUBJECTS)
+@pytest.mark.parametrize(
+    "subject", [*_SUBJECTS, *(pytest.param(name, marks=pytest.mark.slow) for name in _SLOW)]
+)
 def test_every_table_of_a_subject_has_a_ratio_in_every_row(subject: str) -> None:
     done = benchmarks(subject, "--quick")
 
@@ -64,5 +68,5 @@ def test_a_subject_that_is_none_is_refused_with_those_that_are() -> None:
     done = benchmarks("lgo")
 
     assert done.returncode == 2
-    for subject in _SUBJECTS:
+    for subject in (*_SUBJECTS, *_SLOW):
         assert subject in done.stderr

@@ -23,11 +23,12 @@ def test_overriding_a_test_through_another_class_is_refused() -> None:
         type("Weak", (mixin, LocalStoreSuite), {})
 
 
-def test_a_gap_that_names_no_test_or_gives_no_reason_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"names \['test_of_nothing'\], which are no tests"):
-        type("Weak", (BackendSuite,), {"known_gaps": {"test_of_nothing": "because"}})
-    with pytest.raises(TypeError, match="no reason"):
-        type("Weak", (BackendSuite,), {"known_gaps": {"test_an_empty_store_lists_nothing": " "}})
+@pytest.mark.parametrize("kind", ["known_gaps", "rare_gaps"])
+def test_a_gap_that_names_no_test_or_gives_no_reason_is_refused(kind: str) -> None:
+    with pytest.raises(TypeError, match=rf"{kind} names \['test_of_nothing'\], which are no tests"):
+        type("Weak", (BackendSuite,), {kind: {"test_of_nothing": "because"}})
+    with pytest.raises(TypeError, match=f"{kind} gives no reason"):
+        type("Weak", (BackendSuite,), {kind: {"test_an_empty_store_lists_nothing": " "}})
 
 
 def test_a_task_that_fails_in_its_thread_fails_the_test() -> None:
