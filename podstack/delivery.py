@@ -194,8 +194,9 @@ class Delivery:
         for spool in spools.waiting(self._uri):
             if not spool.owned and not spool.is_offline:
                 try:
-                    spools.send(spool, self._remote)
-                except (BackendError, RuntimeError):  # threads end before the interpreter does
+                    # By this thread alone: the interpreter waits for a pool's, whatever they do.
+                    spools.send(spool, self._remote, patience=0.0, in_flight=1)
+                except BackendError:
                     return  # the store does not answer, which is told elsewhere
                 yield
 

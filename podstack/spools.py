@@ -71,11 +71,15 @@ def send(
     dry_run: bool = False,
     clean: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    patience: float = 60.0,
+    in_flight: int = 8,
 ) -> Sent | None:
     """Send what waits in a spool; None where a process owns it by now.
 
     Args:
         clean: remove from `offline/` the runs that have ended and are wholly in the target.
+        patience: seconds without any answer after which the target is given up.
+        in_flight: objects that are copied at once.
 
     Raises:
         BackendError: the target refuses or does not answer.
@@ -84,7 +88,14 @@ def send(
         if not owned:
             return None
         source = _store(spool.folder)
-        report = sync(source, target, dry_run=dry_run, progress=progress)
+        report = sync(
+            source,
+            target,
+            dry_run=dry_run,
+            progress=progress,
+            patience=patience,
+            in_flight=in_flight,
+        )
         if dry_run or not report.is_complete:
             return Sent(spool, report, removed=False)
         if spool.is_offline:

@@ -131,6 +131,11 @@ class FaultProxy:
         """Requests that came in so far."""
         return sum(method in ("", seen.method) for seen in list(self.seen))
 
+    @property
+    def struck(self) -> int:
+        """Requests that failed so far; not those that were refused, which never came in."""
+        return sum(seen.fate not in ("pass", "delay", "throttle") for seen in list(self.seen))
+
     def _become(self, fault: Fault) -> None:
         with self._lock:
             refused, self._fault = self._fault.kind == "refuse", fault

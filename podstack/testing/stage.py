@@ -132,7 +132,7 @@ class Stage:
         uri: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self.store = store if store is not None else folder / "store"
         self.uri = uri or str(self.store)
         self._environment = dict(environment or {})
@@ -154,7 +154,7 @@ class Stage:
             acks: the name of the file that the acknowledgements go to.
         """
         opening = _OPENING.format(acks=str(self._acks(acks)), store=self.uri)
-        path = self._folder / f"script_{len(self._children)}.py"
+        path = self.folder / f"script_{len(self._children)}.py"
         path.write_text(dedent(first) + opening + dedent(script))
         child = Child(path, deadline, {**self._environment, **(environment or {})})
         self._children.append(child)
@@ -194,4 +194,4 @@ class Stage:
             child.end()
 
     def _acks(self, name: str) -> Path:
-        return self._folder / name
+        return self.folder / name
