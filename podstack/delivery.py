@@ -68,7 +68,7 @@ class Delivery:
         """Seconds between two looks for what others wrote: as often as logs are shipped."""
         return min(30.0, self._shipper.interval)
 
-    def asked(self, question: Ask) -> bool:
+    def asked(self, question: Ask, timeout: float) -> bool:
         """The answer to something that takes a request, or False if there is none soon."""
         if self._shipper.is_failing:
             return False
@@ -82,7 +82,7 @@ class Delivery:
                 return
 
         self.courier.submit(asking())
-        self.courier.wait(_ANSWER)
+        self.courier.wait(min(_ANSWER, timeout))
         return answers == [True]
 
     def file_waits(self) -> None:
