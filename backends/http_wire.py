@@ -46,9 +46,8 @@ class Wire:
         self.url = url
         self._token = api_token
         self._ca_bundle, self._timeout = ca_bundle, timeout
-        self._pool: Any = None
-        self._process = 0
-        self._lock = threading.Lock()
+        # By process, and no lock, which a fork could copy while another thread holds it.
+        self._pools: dict[int, Any] = {}
 
     def read(
         self, path: str, place: Place, *, headers: Mapping[str, str] = {}, most: int | None = None
@@ -94,10 +93,9 @@ class Wire:
             raise broken.error from broken.cause
 
     def close(self) -> None:
-        with self._lock:
-            pool, self._pool = self._pool, None
-            if pool is not None and self._process == os.getpid():
-                pool.clear()
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.clear()
 
     def _send(
         self,
@@ -136,10 +134,9 @@ class Wire:
         return headers
 
     def _connections(self) -> Any:
-        with self._lock:
-            if self._pool is None or self._process != os.getpid():
-                self._pool, self._process = self._new_pool(), os.getpid()
-            return self._pool
+        mine = os.getpid()
+        # Of two that are made at once, one stays.
+        return self._pools.get(mine) or self._pools.setdefault(mine, self._new_pool())
 
     def _new_pool(self) -> Any:
         options: dict[str, Any] = {

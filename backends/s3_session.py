@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ import aiohttp
 import s3fs
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
+from aiohttp.abc import AbstractResolver, ResolveResult
 from botocore.loaders import Loader, create_loader
 from fsspec.asyn import get_loop
 
@@ -141,9 +143,37 @@ def _config() -> dict[str, Any]:
         "read_timeout": READ_TIMEOUT,
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "max_pool_connections": _CONNECTIONS,
+        "connector_args": {"resolver": _Resolver()},
         # Checksums that not all servers know; podstack has its own.
         **{name: "when_required" for name in _CHECKSUMS if name in AioConfig.OPTION_DEFAULTS},
     }
+
+
+class _Resolver(AbstractResolver):
+    """Names to addresses; at the end of the interpreter too, when its executors are gone."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        except RuntimeError:  # no executor takes anything any more: the loop has nothing else to do
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 def _end(process: int, creator: Any) -> None:

@@ -69,7 +69,7 @@ class Delivery:
         """Seconds between two looks for what others wrote: as often as logs are shipped."""
         return min(30.0, self._shipper.interval)
 
-    def asked(self, question: Ask) -> bool:
+    def asked(self, question: Ask, timeout: float) -> bool:
         """The answer to something that takes a request, or False if there is none soon."""
         if self._shipper.is_failing:
             return False
@@ -83,7 +83,7 @@ class Delivery:
                 return
 
         self.courier.submit(asking())
-        self.courier.wait(_ANSWER)
+        self.courier.wait(min(_ANSWER, timeout))
         return answers == [True]
 
     def file_waits(self) -> None:
@@ -200,7 +200,8 @@ class Delivery:
         for spool in spools.waiting(self._uri):
             if not spool.owned and not spool.is_offline:
                 try:
-                    spools.send(spool, self._remote, in_background=True)
+                    # By this thread alone: the interpreter waits for a pool's, whatever they do.
+                    spools.send(spool, self._remote, patience=0.0, in_flight=1)
                 except BackendError:
                     return  # the store does not answer, which is told elsewhere
                 yield

@@ -42,8 +42,11 @@ class Endable(Protocol):
         self, status: str = ..., *, error: str | None = ..., timeout: float | None = ...
     ) -> None: ...
 
-    def finish_at_once(self, status: str) -> None:
-        """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
+    def finish_at_once(self, status: str, timeout: float) -> None:
+        """From a signal handler: record the status, write what waits, and sync.
+
+        A store elsewhere may hold it up for `timeout` seconds, and nobody else does.
+        """
 
 
 class Sender(Protocol):
@@ -113,9 +116,9 @@ class Endings:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        deadline = monotonic() + AT_ONCE  # for all of them together
         for run in list(self._open):
-            run.finish_at_once(KILLED)
-        deadline = monotonic() + AT_ONCE
+            run.finish_at_once(KILLED, max(0.0, deadline - monotonic()))
         for sender in list(self._senders):
             sender.send_at_once(max(0.0, deadline - monotonic()))
         signal.signal(number, signal.SIG_DFL)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from podstack import clock, config, datasets, names, oplog, points
-from podstack.clock import now
+from podstack.clock import monotonic, now
 from podstack.config import Settings
 from podstack.console import warn
 from podstack.endings import endings, verdict_of
@@ -260,6 +260,7 @@ class Run(StoredRun):
         """
         status = names.check_status(status)
         patience = config.finish_timeout() if timeout is None else timeout
+        deadline = monotonic() + patience
         journal, self._journal = self._journal, None
         endings.closed(self)
         self._store.listener.forget(self)
@@ -268,43 +269,50 @@ class Run(StoredRun):
         for captor in self._captors:
             captor.closed(journal, error)
         if self._owns and not journal.is_child:
-            journal.set(self._last_facts(journal, status, error))
+            journal.set(self._last_facts(journal, status, error, patience))
         lost = journal.close(timeout=patience)
         if lost:
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
         if self._store.delivery is not None:
-            self._store.delivery.finish(self.id, patience)
+            self._store.delivery.finish(self.id, max(0.0, deadline - monotonic()))
 
-    def finish_at_once(self, status: str) -> None:
-        """From a signal handler: record the status, write what waits, sync, and wait for nobody."""
+    def finish_at_once(self, status: str, timeout: float) -> None:
+        """From a signal handler: record the status, write what waits, and sync.
+
+        A store elsewhere may hold it up for `timeout` seconds, and nobody else does.
+        """
+        deadline = monotonic() + timeout
         journal, self._journal = self._journal, None
         endings.closed(self)
         if journal is not None and not journal.is_child:
             for captor in self._captors:
                 captor.closed(journal, at_once=True)
-            journal.set(self._last_facts(journal, status, None))
+            journal.set(self._last_facts(journal, status, None, timeout))
             journal.close_at_once()
             if self._store.delivery is not None:
                 self._store.delivery.closed(self.id)
 
-    def _last_facts(self, journal: Journal, status: str, error: str | None) -> dict[str, Any]:
+    def _last_facts(
+        self, journal: Journal, status: str, error: str | None, patience: float
+    ) -> dict[str, Any]:
         """This writer's end; the run's too, unless another process still records it."""
         said = {"status": status, "next_step": journal.next_step, "t": journal.now()}
         facts: dict[str, Any] = {f"closed/{journal.writer}": said}
         if error is not None:
             facts["error"] = error
-        if not self._others_alive(journal.writer):
+        if not self._others_alive(journal.writer, patience):
             facts |= {"status": status, "ended": now()}
         return facts
 
-    def _others_alive(self, writer: str) -> bool:
+    def _others_alive(self, writer: str, patience: float) -> bool:
         """As far as the store says so at once: no failure of it keeps a run from ending."""
+        delivery = self._store.delivery
 
         def ask() -> bool:
             return self._store.liveness.others_alive(self.id, self._fold(), but=writer)
 
         try:
-            return ask() if self._store.delivery is None else self._store.delivery.asked(ask)
+            return ask() if delivery is None else delivery.asked(ask, patience / 2)
         except BackendError:
             return False
 

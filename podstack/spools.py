@@ -71,13 +71,15 @@ def send(
     dry_run: bool = False,
     clean: bool = False,
     progress: Callable[[Progress], None] | None = None,
-    in_background: bool = False,
+    patience: float = 60.0,
+    in_flight: int = 8,
 ) -> Sent | None:
     """Send what waits in a spool; None where a process owns it by now.
 
     Args:
         clean: remove from `offline/` the runs that have ended and are wholly in the target.
-        in_background: one object after the other, and an outage is raised at once.
+        patience: seconds without any answer after which the target is given up.
+        in_flight: objects that are copied at once.
 
     Raises:
         BackendError: the target refuses or does not answer.
@@ -86,9 +88,13 @@ def send(
         if not owned:
             return None
         source = _store(spool.folder)
-        pace = (0.0, 1) if in_background else (60.0, 8)
         report = sync(
-            source, target, dry_run=dry_run, progress=progress, patience=pace[0], in_flight=pace[1]
+            source,
+            target,
+            dry_run=dry_run,
+            progress=progress,
+            patience=patience,
+            in_flight=in_flight,
         )
         if dry_run or not report.is_complete:
             return Sent(spool, report, removed=False)

@@ -116,11 +116,26 @@ class Child:
 
 
 class Stage:
-    """A store, and the scripts that write to it."""
+    """A store, and the scripts that write to it.
 
-    def __init__(self, folder: Path, *, store: Path | None = None) -> None:
-        self._folder = folder
+    Args:
+        store: its folder.
+        uri: what the scripts open, where that is not the folder itself.
+        environment: variables that all of them get.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: Path | None = None,
+        uri: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
         self.store = store if store is not None else folder / "store"
+        self.uri = uri or str(self.store)
+        self._environment = dict(environment or {})
         self._children: list[Child] = []
 
     def start(
@@ -138,10 +153,10 @@ class Stage:
             first: what runs before podstack is imported, such as a call that is made to fail.
             acks: the name of the file that the acknowledgements go to.
         """
-        opening = _OPENING.format(acks=str(self._acks(acks)), store=str(self.store))
-        path = self._folder / f"script_{len(self._children)}.py"
+        opening = _OPENING.format(acks=str(self._acks(acks)), store=self.uri)
+        path = self.folder / f"script_{len(self._children)}.py"
         path.write_text(dedent(first) + opening + dedent(script))
-        child = Child(path, deadline, environment or {})
+        child = Child(path, deadline, {**self._environment, **(environment or {})})
         self._children.append(child)
         return child
 
@@ -179,4 +194,4 @@ class Stage:
             child.end()
 
     def _acks(self, name: str) -> Path:
-        return self._folder / name
+        return self.folder / name

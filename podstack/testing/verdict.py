@@ -7,7 +7,9 @@ so that the acknowledgements survive whatever ends the process.
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -106,8 +108,19 @@ def judge(store: Path, run_id: str, acked: Mapping[str, Iterable[int]]) -> Verdi
 
 def unreadable_lines(store: Path, run_id: str) -> int:
     """Whole lines in a run's logs that are not JSON, read without podstack's own reader."""
-    logs = [path for path in store.glob(f"projects/*/runs/{run_id}/*/**/*.jsonl") if path.is_file()]
-    return sum(_unreadable(path.read_bytes()) for path in logs)
+    logs = store.glob(f"projects/*/runs/{run_id}/*/**/*.jsonl*")
+    return sum(_unreadable(_plain(path)) for path in logs if path.is_file())
+
+
+def _plain(path: Path) -> bytes:
+    """A log as it was written. One that cannot be unpacked is a line that cannot be read."""
+    data = path.read_bytes()
+    if path.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        return b"damaged\n"
 
 
 def _unreadable(data: bytes) -> int:

@@ -1,0 +1,224 @@
+"""Every way to end, with the store elsewhere: the status is right there, and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import NamedTuple
+
+import pytest
+
+from podstack import MLOpsClient
+from podstack.testing.remote import Remote, waiting
+from podstack.testing.stage import Ended, Stage
+from podstack.testing.verdict import judge
+
+
+class Way(NamedTuple):
+    """How a script ends after it has logged. needs_sync: nothing could run at its end."""
+
+    script: str
+    status: str
+    code: int = 0
+    needs_sync: bool = False
+
+
+OPEN = """
+run = client.start_run(run_id={run!r}, capture=False)
+for i in range(100): log(run, i)
+"""
+WAYS = {
+    "falls off the end": Way("", "completed"),
+    "raises": Way("1 / 0", "failed", 1),
+    "sys.exit(3)": Way("sys.exit(3)", "failed", 3),
+    "SIGTERM": Way("os.kill(os.getpid(), signal.SIGTERM)", "killed", -signal.SIGTERM),
+    "Ctrl-C": Way("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "killed", -signal.SIGINT),
+    "logs at exit": Way("atexit.register(lambda: log(run, 100))", "completed"),
+    "os._exit": Way("os._exit(4)", "failed", 4, needs_sync=True),
+}
+
+
+@pytest.mark.timeout(120)
+def test_every_way_to_end_leaves_all_points_and_the_status(far: Stage, remote: Remote) -> None:
+    began = time.monotonic()
+    names = {f"way{n}": way for n, way in enumerate(WAYS.values())}
+    children = {
+        run: far.start(OPEN.format(run=run) + way.script, acks=run) for run, way in names.items()
+    }
+    ended = {run: child.wait() for run, child in children.items()}
+    before = {run: judge(far.store, run, far.acked(run)).clean for run in names}
+    assert remote.sync().returncode == 0
+    after = {run: judge(far.store, run, far.acked(run)) for run in names}
+    print(f"ways={len(names)} {sum(v.lost for v in after.values())} lost", end=" ")
+    print(f"{time.monotonic() - began:.1f} s")
+
+    reader = MLOpsClient(far.store)
+    for run, way in names.items():
+        assert ended[run].code == way.code, (way, ended[run].err)
+        assert after[run].clean, (way, after[run])
+        assert before[run] or way.needs_sync, way
+        assert reader.get_run(run).status == way.status, way
+    assert waiting() == []
+
+
+NAMED = """
+run = client.start_run(run_id="r", capture=False)
+import asyncio
+loop = getattr(sys.modules.get("fsspec.asyn"), "loop", [None])[0]
+for i in range(100): log(run, i)
+with open("file.bin", "wb") as file: file.write(b"content")
+run.log_artifact("file.bin")
+client._store.backend.store.close()     # so that all connections are made anew, at the end
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_script_that_falls_off_its_end_ships_to_a_host_that_has_a_name(
+    far: Stage, remote: Remote
+) -> None:
+    """The executors in which names are resolved are gone by then."""
+    far.uri = far.uri.replace("127.0.0.1", "localhost")
+    ended = far.play(NAMED)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert far.verdict().clean
+    assert far.run().status == "completed"
+    assert list(far.run().artifacts) == ["file.bin"]
+    assert waiting() == []
+
+
+# A black hole at the end --------------------------------------------------------------------
+
+BEFORE_A_HOLE = """
+run = client.start_run(run_id="r", capture=False)
+log(run, 0)
+assert run.flush(30)
+open("ready", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.01)
+for i in range(1, 100): log(run, i)
+print("looped", flush=True)
+"""
+
+
+def _into_a_hole(stage: Stage, remote: Remote, signals: list[int]) -> tuple[Ended, float]:
+    """End before a black hole; signals follow each other by a second. Seconds since the last."""
+    child = stage.start(
+        BEFORE_A_HOLE + ("time.sleep(30)" if signals[0] == signal.SIGTERM else ""),
+        environment={"PODSTACK_FINISH_TIMEOUT": "30"},
+    )
+    child.wait_until((stage.folder / "ready").exists, "its first points")
+    remote.proxy.fail("black hole")
+    (stage.folder / "go").touch()
+    child.wait_for_word("looped")
+    for number in signals:
+        time.sleep(1.0)
+        child.send(number)
+    sent = time.monotonic()
+    return child.wait(), time.monotonic() - sent
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_while_the_end_waits_for_a_black_hole_leaves_at_once(
+    far: Stage, remote: Remote
+) -> None:
+    ended, seconds = _into_a_hole(far, remote, [signal.SIGINT, signal.SIGINT])
+    print(f"Ctrl-C before a black hole: {seconds:.1f} s")
+
+    assert seconds < 5
+    assert "podstack sync" in ended.err
+    remote.proxy.heal()
+    assert remote.sync().returncode == 0
+    assert far.verdict().clean
+
+
+@pytest.mark.timeout(60)
+def test_sigterm_is_held_up_for_five_seconds_at_most(far: Stage, remote: Remote) -> None:
+    ended, seconds = _into_a_hole(far, remote, [signal.SIGTERM])
+    print(f"SIGTERM before a black hole: {seconds:.1f} s")
+
+    assert ended.code == -signal.SIGTERM
+    assert seconds < 7.5  # and ending Python on a machine that is busy
+    remote.proxy.heal()
+    assert remote.sync().returncode == 0
+    assert far.verdict().clean
+    assert far.run().status == "killed"
+
+
+# Forks --------------------------------------------------------------------------------------
+
+FORKS = """
+import warnings
+warnings.filterwarnings("ignore", category=DeprecationWarning)
+import podstack.shipper
+podstack.shipper.SHORTEST = 0.05
+
+def log_flat_out(metric):
+    i = 0
+    while not done.is_set():
+        log(run, i, metric)
+        i += 1
+        time.sleep(0.0005)
+
+def child(n):
+    metric = f"child{{n}}"
+    log(run, 0, metric); log(run, 1, metric)
+    if n % 3 == 0:
+        os._exit(0)
+    if n % 3 == 1:
+        assert run.flush(20)
+        os._exit(0)
+    sys.exit(0)
+
+def reap(pid):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        ended, code = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(code)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGABRT)    # faulthandler shows where it hangs
+    os.waitpid(pid, 0)
+    return "hung"
+
+run = client.start_run(run_id="r", capture=False)
+done, codes = threading.Event(), []
+threads = [threading.Thread(target=log_flat_out, args=(name,)) for name in ("a", "b")]
+for thread in threads: thread.start()
+for n in range({forks}):
+    time.sleep(0.03)
+    pid = os.fork()
+    if pid == 0:
+        child(n)
+    codes.append(reap(pid))
+done.set()
+for thread in threads: thread.join()
+print("codes", set(codes), len(codes))
+run.finish()
+"""
+
+
+def _fork(stage: Stage, forks: int) -> None:
+    ended = stage.play(FORKS.format(forks=forks), deadline=150)
+    verdict = stage.verdict()
+    print(f"forks={forks} hung={ended.out.count('hung')} {verdict}")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert f"codes {{0}} {forks}" in ended.out
+    assert verdict.clean, verdict
+    assert len(stage.acked()) == 2 + forks
+    assert stage.run().status == "completed"
+    assert waiting() == []
+
+
+@pytest.mark.timeout(120)
+def test_forked_children_have_spools_of_their_own_and_all_of_them_arrive(
+    far: Stage,
+) -> None:
+    _fork(far, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(170)
+def test_sixty_forks_beside_busy_threads_neither_hang_nor_lose_a_point(far: Stage) -> None:
+    _fork(far, 60)
