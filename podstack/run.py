@@ -281,7 +281,6 @@ class Run(StoredRun):
 
         A store elsewhere may hold it up for `timeout` seconds, and nobody else does.
         """
-        deadline = monotonic() + timeout
         journal, self._journal = self._journal, None
         endings.closed(self)
         if journal is not None and not journal.is_child:
