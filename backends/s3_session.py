@@ -172,7 +172,7 @@ _loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 def _loop() -> asyncio.AbstractEventLoop:
     """fsspec's loop of this process."""
-    loop = get_loop()
+    loop: asyncio.AbstractEventLoop = get_loop()
     if loop not in _loops:
         loop.set_default_executor(_Threads(thread_name_prefix="podstack-s3"))
         _loops.add(loop)

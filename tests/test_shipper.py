@@ -212,9 +212,7 @@ def test_an_older_put_that_lands_after_a_newer_one_is_noticed_at_the_end(setup: 
     run = setup.start()
     log(run, range(100))
     assert run.flush(30)
-    (segment,) = [
-        info.key for info in setup.plain.list("projects/default/runs/r/metrics/")
-    ]
+    (segment,) = [info.key for info in setup.plain.list("projects/default/runs/r/metrics/")]
     old = setup.plain.get(segment)
     landed: list[bool] = []
 

@@ -190,8 +190,8 @@ def test_writers_of_one_store_and_of_one_run_lose_nothing_and_readers_never_go_b
     ]
     reader, seen = MLOpsClient(over_http.folder), {metric: 0 for _, metric in parts}
     while not all(child.has_ended for child in children):
-        for run in reader.list_runs():
-            for name, series in reader.get_run(run.id).metrics.items():
+        for row in reader.list_runs():
+            for name, series in reader.get_run(row.id).metrics.items():
                 steps = [point.step for point in series.raw]
                 assert steps == list(range(len(steps))), "a whole prefix"
                 assert len(steps) >= seen[name], "and never less of it than before"
