@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from itertools import count
@@ -67,7 +68,8 @@ def test_a_lock_is_free_once_its_process_is_killed(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert child.stdout is not None and child.stdin is not None
+    assert child.stdout is not None
+    assert child.stdin is not None
     lock = Path(child.stdout.readline().strip()) / LOCK
     assert locks.is_taken(lock)
 
@@ -119,8 +121,5 @@ def test_metrics_wait_in_memory_once_the_limit_is_reached_and_are_written_when_i
         spool.open_append("a.jsonl")
 
     monkeypatch.setenv("PODSTACK_SPOOL_LIMIT", "1MB")
-
-    import os
-
     os.close(spool.open_append("a.jsonl"))
     assert [info.key for info in spool.list()] == ["a.jsonl"]

@@ -1,4 +1,4 @@
-"""A store elsewhere that is slow, or never answers: the loop does not wait and memory is bounded."""
+"""A store elsewhere that is slow, or never answers: the loop does not wait, memory is bounded."""
 
 from __future__ import annotations
 
