@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import weakref
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,7 +18,6 @@ import aiohttp
 import s3fs
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from aiohttp.abc import AbstractResolver, ResolveResult
 from botocore.loaders import Loader, create_loader
 from fsspec.asyn import get_loop
 
@@ -61,7 +59,7 @@ class S3Session:
     def begin(self, method: str, **parameters: Any) -> Future[dict[str, Any]]:
         """One request that is waited for later, by `finished`."""
         request = self._request(self._filesystem(), method, parameters)
-        return asyncio.run_coroutine_threadsafe(request, get_loop())
+        return asyncio.run_coroutine_threadsafe(request, _loop())
 
     def close(self) -> None:
         filesystem = self._filesystems.pop(os.getpid(), None)
@@ -143,37 +141,43 @@ def _config() -> dict[str, Any]:
         "read_timeout": READ_TIMEOUT,
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "max_pool_connections": _CONNECTIONS,
-        "connector_args": {"resolver": _Resolver()},
         # Checksums that not all servers know; podstack has its own.
         **{name: "when_required" for name in _CHECKSUMS if name in AioConfig.OPTION_DEFAULTS},
     }
 
 
-class _Resolver(AbstractResolver):
-    """Names to addresses; at the end of the interpreter too, when its executors are gone."""
+class _Threads(ThreadPoolExecutor):
+    """Threads of the loop, for names, certificates and files; the loop itself once they are gone.
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
+    Python ends them before it calls what is registered for its end, which may still be sending.
+    """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         try:
-            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        except RuntimeError:  # no executor takes anything any more: the loop has nothing else to do
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError:
+            return _done(lambda: fn(*args, **kwargs))
 
-    async def close(self) -> None:
-        """Nothing is held."""
+
+def _done(work: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001  # whoever waits gets it, as from a thread
+        future.set_exception(error)
+    return future
+
+
+_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """fsspec's loop of this process."""
+    loop: asyncio.AbstractEventLoop = get_loop()
+    if loop not in _loops:
+        loop.set_default_executor(_Threads(thread_name_prefix="podstack-s3"))
+        _loops.add(loop)
+    return loop
 
 
 def _end(process: int, creator: Any) -> None:

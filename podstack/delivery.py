@@ -149,7 +149,7 @@ class Delivery:
         """Try until all is there; once, unless one insists; again while the store may answer."""
         progress = Progress(f"sending to {self._uri}", max(1, self._shipper.left))
         try:
-            while not (self._shipper.may_try and self._attempt(deadline, progress)):
+            while not (self._may_try(insist) and self._attempt(deadline, progress)):
                 over = monotonic() >= deadline or self._shipper.is_denied
                 if over or not insist:
                     return
@@ -159,6 +159,10 @@ class Delivery:
             raise
         finally:
             progress.close()
+
+    def _may_try(self, insist: bool) -> bool:
+        """One who tries but once does not wait for the pause after a failure to be over."""
+        return self._shipper.may_try or not (insist or self._shipper.is_denied)
 
     def _attempt(self, deadline: float, progress: Progress) -> bool:
         """The same as `_sent`, with a bar."""

@@ -60,6 +60,7 @@ class Shipper:
         self._packings: dict[str, Packing] = {}
         self._refused: dict[str, tuple[str, float]] = {}  # key -> its tag, when
         self._closed: set[str] = set()  # runs that are over
+        self._has_lost = False  # whether a listing did not show what was sent
         self._backoff = Backoff()
         self._denied = False
         self._working = threading.RLock()
@@ -129,7 +130,7 @@ class Shipper:
             finally:
                 self._busy = False
             self._succeeded()
-        succeeded(not self._refused)
+        succeeded(not self._refused and not self._has_lost)
 
     def _pass(self) -> Iterator[None]:
         self._spool.measure()
@@ -141,6 +142,7 @@ class Shipper:
                 self._send(info, self._send_log)
         self._send_hints(hints)
         self._let_go(there)
+        self._has_lost = False
         for run in sorted(self._closed):
             self._clear(run)
 
@@ -216,12 +218,25 @@ class Shipper:
     def _send_hints(self, hints: dict[str, tuple[str, bytes]]) -> None:
         for key, (tag, content) in hints.items():
             if key not in self._sent or self._sent[key].tag != tag:
-                self._remote.put(key, content)
+                self._send_hint(key, content)
                 self._sent[key] = _Sent(tag, key, len(content))
         for key in [key for key in self._sent if key.startswith(self._keys.live)]:
             if key not in hints:
                 self._remote.delete(key)
                 del self._sent[key]
+
+    def _send_hint(self, key: str, content: bytes) -> None:
+        """
+        Raises:
+            BackendError: the store does not answer, or refuses us; not for one hint, which may
+                be missing at any time.
+        """
+        try:
+            self._remote.put(key, content)
+        except BackendError as error:
+            if _may_pass(error) or isinstance(error, AccessDeniedError):
+                raise
+            self._warner.warn(f"{self._remote.url} does not take {key}: {error}")
 
     # Files ---------------------------------------------------------------------------------
 
@@ -276,6 +291,7 @@ class Shipper:
             there |= {info.key: info.size for info in found}
         stale = [i.key for i in logs if there.get(self._sent[i.key].key) != self._sent[i.key].size]
         for key in stale:
+            self._has_lost = True
             del self._sent[key]
         if not stale and len(logs) == len(here):
             self._remove(run)

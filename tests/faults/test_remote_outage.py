@@ -14,9 +14,10 @@ from podstack.testing.remote import Remote, waiting
 from podstack.testing.stage import Ended, Stage
 
 EAGER = """
-import podstack.shipper
+import podstack.keeper, podstack.shipper
 from podstack.retry import Backoff
 podstack.shipper.SHORTEST = 0.1
+podstack.keeper._TICK = 0.1
 podstack.shipper.Backoff = lambda: Backoff(0.1, 0.5)
 """
 STEADY = """

@@ -147,7 +147,7 @@ def test_a_delay_and_a_slow_line_take_their_time(proxy: FaultProxy) -> None:
 
 def test_flapping_both_fails_and_passes(proxy: FaultProxy) -> None:
     proxy.fail("flap")
-    fates = set()
+    fates: set[int] = set()
     while len(fates) < 2:
         try:
             fates.add(put(proxy)[0])

@@ -1,0 +1,315 @@
+"""The way from the spool to a store elsewhere, in this process, over stores that fail."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from podstack import MLOpsClient, Run, shipper
+from podstack.backend import Backend, BlobInfo, open_backend
+from podstack.delivery import Delivery
+from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
+from podstack.keys import Project
+from podstack.retry import Backoff
+from podstack.testing.faults import FaultyBackend
+
+_numbers = count()
+
+
+class Setup:
+    """A client whose store is another process's memory, so to speak, behind a wrapper."""
+
+    def __init__(self, wrapper: Callable[[Backend], FaultyBackend] = FaultyBackend) -> None:
+        self.plain = open_backend(f"memory://shipper-{next(_numbers)}")
+        self.faulty = wrapper(self.plain)
+        self.client = MLOpsClient(self.plain.url)
+        store = self.client._store
+        store.delivery = Delivery(store.settings.uri, self.faulty, store.keys)
+        self.delivery = store.delivery
+        store.backend.store = self.faulty  # type: ignore[attr-defined]
+        store.backend._spool = self.delivery.spool  # type: ignore[attr-defined]
+
+    def start(self) -> Run:
+        return self.client.start_run(run_id="r", capture=False)
+
+    def logs(self) -> dict[str, bytes]:
+        return {
+            info.key.removesuffix(".gz"): gzip.decompress(self.plain.get(info.key))
+            for info in self.plain.list("projects/default/runs/r/")
+            if info.key.endswith(".gz")
+        }
+
+    def points(self) -> list[float]:
+        client = MLOpsClient(self.plain.url)
+        return list(client.get_run("r").metrics["x"].values)
+
+    def spooled(self) -> list[str]:
+        return [info.key for info in self.delivery.spool.list()]
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipper, "Backoff", lambda: Backoff(0.01, 0.05))
+    monkeypatch.setattr(shipper, "SHORTEST", 0.05)
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+def log(run: Run, steps: range) -> None:
+    for step in steps:
+        run.log_metrics({"x": step / 2}, step=step)
+
+
+def flush_until_it_succeeds(run: Run) -> None:
+    for _ in range(200):
+        if run.flush(10):
+            return
+        time.sleep(0.02)
+    pytest.fail("it never succeeds")
+
+
+HALVES = [step / 2 for step in range(300)]
+
+
+def test_logs_arrive_packed_and_the_spool_is_empty_after_the_end(setup: Setup) -> None:
+    with setup.start() as run:
+        log(run, range(300))
+        assert run.flush(30)
+        there = setup.logs()
+        assert any("/metrics/" in key for key in setup.spooled())
+
+    assert [key for key in there if "/metrics/" in key and key.endswith(".jsonl")]
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"content" * 1000)
+    with setup.start() as run:
+        run.log_artifact(tmp_path / "model.bin")
+        assert run.flush(30)
+
+        assert [key for key in setup.spooled() if "/artifacts/" in key] == []
+        assert setup.faulty.calls["put"] > 0
+
+    assert MLOpsClient(setup.plain.url).get_run("r").artifacts["model.bin"].read_bytes() == (
+        b"content" * 1000
+    )
+
+
+def test_a_quiet_run_asks_for_little_as_it_grows_old(setup: Setup) -> None:
+    """Two percent of its age: what is due at 100 s is due 2 s later, and at an hour 60 s later."""
+    made = setup.delivery._shipper
+    ages = {}
+    for age in (0, 100, 1000, 10_000):
+        made._began = time.monotonic() - age
+        ages[age] = made.interval
+
+    assert ages[0] == pytest.approx(0.05, abs=0.05)
+    assert ages[100] == pytest.approx(2, abs=0.1)
+    assert ages[1000] == pytest.approx(20, abs=0.1)
+    assert ages[10_000] == 60
+
+
+def test_nothing_new_is_nothing_sent(setup: Setup) -> None:
+    run = setup.start()
+    log(run, range(10))
+    assert run.flush(30)
+    before = setup.faulty.calls["put"]
+    for _ in range(5):
+        assert run.flush(30)
+
+    assert setup.faulty.calls["put"] - before <= 1, "the hint of a heartbeat at most"
+    run.finish()
+
+
+def test_hints_come_after_what_they_tell_of() -> None:
+    order: list[str] = []
+
+    class Noting(FaultyBackend):
+        def put(self, key: str, data: bytes | Path) -> None:
+            order.append(key)
+            super().put(key, data)
+
+    setup = Setup(Noting)
+    with setup.start() as run:
+        log(run, range(10))
+        assert run.flush(30)
+        first = list(order)
+
+    hint = max(n for n, key in enumerate(first) if "/live/" in key)
+    assert hint > max(n for n, key in enumerate(first) if "/metrics/" in key)
+    facts = [n for n, key in enumerate(first) if "/meta/" in key and "/runs/r/" in key]
+    assert facts[-1] < hint
+
+
+def test_a_fifth_of_all_requests_may_fail() -> None:
+    dice = random.Random(5)
+
+    class Unreliable(FaultyBackend):
+        def _before(self, operation: str) -> None:
+            super()._before(operation)
+            if threading.current_thread().name.startswith("podstack") and dice.random() < 0.2:
+                raise BackendUnavailable("the line is bad")
+
+    setup = Setup(Unreliable)
+    with setup.start() as run:
+        for start in range(0, 300, 30):
+            log(run, range(start, start + 30))
+            run.flush(5)
+        flush_until_it_succeeds(run)
+
+    assert setup.points() == HALVES
+
+
+def test_a_put_that_succeeded_and_timed_out_is_sent_again_to_no_harm() -> None:
+    class Forgetful(FaultyBackend):
+        lost = 0
+
+        def put(self, key: str, data: bytes | Path) -> None:
+            super().put(key, data)
+            if "/runs/" in key and self.lost < 5:
+                self.lost += 1
+                raise BackendUnavailable("no answer in time")
+
+    setup = Setup(Forgetful)
+    with setup.start() as run:
+        log(run, range(300))
+        flush_until_it_succeeds(run)
+
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_a_listing_that_fails_keeps_the_spool_until_it_does_not(setup: Setup) -> None:
+    run = setup.start()
+    log(run, range(300))
+    setup.faulty.fail("list", BackendUnavailable("no listings today"), times=None)
+    run.finish(timeout=2)
+    assert setup.spooled() != []
+
+    setup.faulty.heal()
+    setup.delivery.send_rest(10)
+    setup.delivery._wait(time.monotonic() + 10, insist=True)
+
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_an_older_put_that_lands_after_a_newer_one_is_noticed_at_the_end(setup: Setup) -> None:
+    """A request that was given up may still arrive: the last listing shows it, and all is sent."""
+    run = setup.start()
+    log(run, range(100))
+    assert run.flush(30)
+    (segment,) = [info.key for info in setup.plain.list("projects/default/runs/r/metrics/")]
+    old = setup.plain.get(segment)
+    landed: list[bool] = []
+
+    class Late(FaultyBackend):
+        def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+            if prefix.endswith("/metrics/") and not landed:
+                landed.append(True)
+                self.store.put(segment, old)
+            return super().list(prefix, start_after=start_after)
+
+    setup.delivery._shipper._remote = Late(setup.plain)
+    log(run, range(100, 300))
+    run.finish()
+
+    assert landed == [True]
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_expired_credentials_are_told_of_once_and_sending_goes_on_with_new_ones(
+    setup: Setup, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipper, "DENIED_FOR", 0.1)
+    run = setup.start()
+    log(run, range(150))
+    assert run.flush(30)
+    setup.faulty.fail("put", AccessDeniedError("the token expired"), times=None)
+    log(run, range(150, 300))
+    with caplog.at_level(logging.WARNING, "podstack"):
+        for _ in range(5):
+            assert not run.flush(2)
+            time.sleep(0.05)
+        setup.faulty.heal()
+        flush_until_it_succeeds(run)
+        run.finish()
+
+    said = [record.getMessage() for record in caplog.records]
+    assert len([text for text in said if " refuses (" in text]) == 1
+    assert len([text for text in said if "takes what is sent again" in text]) == 1
+    assert setup.points() == HALVES
+
+
+def test_an_object_that_is_refused_keeps_no_other_from_going(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Picky(FaultyBackend):
+        picky: Callable[[str], bool] = staticmethod(lambda key: "/metrics/" in key)
+
+        def put(self, key: str, data: bytes | Path) -> None:
+            if self.picky(key):
+                raise BackendError("413: too large for us")
+            super().put(key, data)
+
+    setup = Setup(Picky)
+    picky = setup.faulty
+    assert isinstance(picky, Picky)
+    run = setup.start()
+    log(run, range(10))
+    with caplog.at_level(logging.WARNING, "podstack"):
+        assert not run.flush(5)
+
+    assert "does not take" in caplog.text
+    assert MLOpsClient(setup.plain.url).get_run("r").name
+    picky.picky = staticmethod(lambda key: False)
+    log(run, range(10, 300))
+    setup.delivery._shipper._refused.clear()  # as a minute later
+    run.finish()
+    assert setup.points() == HALVES
+
+
+def test_a_hint_that_is_refused_keeps_no_log_from_going() -> None:
+    class NoHints(FaultyBackend):
+        def put(self, key: str, data: bytes | Path) -> None:
+            if key.startswith(Project("default").live):
+                raise BackendError("400: no such thing here")
+            super().put(key, data)
+
+    setup = Setup(NoHints)
+    with setup.start() as run:
+        log(run, range(300))
+
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_an_outage_does_not_reach_the_loop_and_is_told_of_once(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = setup.start()
+    setup.faulty.fail("put", BackendUnavailable("no route to host"), times=None)
+    with caplog.at_level(logging.WARNING, "podstack"):
+        log(run, range(300))
+        for _ in range(5):
+            assert not run.flush(1)
+
+    assert caplog.text.count("does not answer") == 1
+    assert "Training goes on" in caplog.text
+    setup.faulty.heal()
+    run.finish()
+    assert setup.points() == HALVES
