@@ -1,8 +1,8 @@
 """Everything between a run and a store that is no folder of this machine, put together.
 
-What is logged goes to the spool. Three threads that never touch the training loop bring it on:
-one ships logs and hears what others wrote, one uploads files and takes over what dead processes
-left, and the keeper hashes and syncs as ever. Whoever ends waits here, and never for long.
+What is logged goes to the spool. Three threads that never touch the training loop bring it on: one
+ships logs and hears what others wrote, one uploads files, one takes over what dead processes left.
+The keeper hashes and syncs as ever. Whoever ends waits here, and never for long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from podstack.spool import Spool
 _GLANCE = 0.05  # seconds
 _FAILING = 2.0  # seconds that one run's end waits for a store that has not been answering
 _ANSWER = 5.0  # seconds that one question may hold up the end of a run
-_OVER = 10.0  # seconds that a resume waits for what an earlier process left
+_OVER = 10.0  # seconds that anybody waits for what other processes left
 
 Ask = Callable[[], bool]
 
@@ -46,6 +46,7 @@ class Delivery:
         self._shipper = Shipper(self.spool, remote, project)
         self.courier = Keeper("podstack-shipper")
         self._porter = Keeper("podstack-uploads")
+        self._heir = Keeper("podstack-adoption")
 
     def _opened(self) -> None:
         """This process has a spool: a forked child too, which has none of its parent's threads."""
@@ -55,7 +56,7 @@ class Delivery:
     def began(self) -> None:
         """A run begins. What dead processes left is sent beside it."""
         self._shipper.began()
-        self._porter.submit(self._adopting())
+        self._heir.submit(self._adopting())
 
     # While it runs -------------------------------------------------------------------------
 
@@ -122,12 +123,16 @@ class Delivery:
         patience = min(timeout, _FAILING) if self._shipper.is_failing else timeout
         deadline = monotonic() + patience
         keeper.wait(_seconds(deadline))  # its last lines are sealed, its files have their names
-        self._porter.submit(self._adopting())  # what its forked children left
         self._wait(deadline, insist=not self._shipper.is_failing)
+        if not self._shipper.is_failing:
+            self.adopt(min(_OVER, _seconds(deadline)))  # what its forked children left
 
-    def finish_at_once(self, run: str, timeout: float) -> None:
-        """From a signal handler: the same, for at most `timeout` seconds, and quietly."""
+    def closed(self, run: str) -> None:
+        """A run is over, and nobody has time to wait."""
         self._shipper.closed(run)
+
+    def send_at_once(self, timeout: float) -> None:
+        """From a signal handler: one attempt at what is left, and no word of it."""
         self._sent(timeout)
 
     def send_rest(self, timeout: float) -> None:
@@ -179,10 +184,10 @@ class Delivery:
 
     # What others left ----------------------------------------------------------------------
 
-    def adopt(self) -> None:
-        """Before a run is resumed: send what an earlier process of this machine left of it."""
-        self._porter.submit(self._adopting())
-        self._porter.wait(_OVER)
+    def adopt(self, timeout: float = _OVER) -> None:
+        """Send what processes of this machine left that are gone, and wait for it a little."""
+        self._heir.submit(self._adopting())
+        self._heir.wait(timeout)
 
     def _adopting(self) -> Iterator[None]:
         """A job: send the spools that belong to nobody."""
@@ -191,11 +196,12 @@ class Delivery:
             return
         from podstack import spools  # 20 ms, where there is something
 
+        spools.tidy(self.spool.home)
         for spool in spools.waiting(self._uri):
             if not spool.owned and not spool.is_offline:
                 try:
-                    spools.send(spool, self._remote)
-                except (BackendError, RuntimeError):  # threads end before the interpreter does
+                    spools.send(spool, self._remote, in_background=True)
+                except BackendError:
                     return  # the store does not answer, which is told elsewhere
                 yield
 

@@ -47,6 +47,9 @@ class Endable(Protocol):
 
 
 class Sender(Protocol):
+    def send_at_once(self, timeout: float) -> None:
+        """From a signal handler: send what is left, within `timeout` seconds."""
+
     def send_rest(self, timeout: float) -> None:
         """Wait for what is still on its way to a store elsewhere; say what does not arrive."""
 
@@ -112,6 +115,9 @@ class Endings:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         for run in list(self._open):
             run.finish_at_once(KILLED)
+        deadline = monotonic() + AT_ONCE
+        for sender in list(self._senders):
+            sender.send_at_once(max(0.0, deadline - monotonic()))
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)  # so that whoever waits for us sees the signal
         os._exit(128 + number)  # process 1 of a container is still here: no signal ends it

@@ -32,7 +32,8 @@ class Overlay:
         try:
             return self._spool.get(key, start, stop)
         except BlobMissing:
-            return self.store.get(key, start, stop)
+            pass  # it was sent, or is another's
+        return self.store.get(key, start, stop)
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
         here = list(self._spool.list(prefix, start_after=start_after))

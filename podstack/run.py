@@ -11,7 +11,7 @@ from podstack import clock, config, datasets, names, oplog, points
 from podstack.clock import now
 from podstack.config import Settings
 from podstack.console import warn
-from podstack.endings import AT_ONCE, endings, verdict_of
+from podstack.endings import endings, verdict_of
 from podstack.errors import BackendError, RunClosedError, WrongTypeError
 from podstack.intake import Intake, source_of, sources_in
 from podstack.journal import Journal
@@ -285,7 +285,7 @@ class Run(StoredRun):
             journal.set(self._last_facts(journal, status, None))
             journal.close_at_once()
             if self._store.delivery is not None:
-                self._store.delivery.finish_at_once(self.id, AT_ONCE)
+                self._store.delivery.closed(self.id)
 
     def _last_facts(self, journal: Journal, status: str, error: str | None) -> dict[str, Any]:
         """This writer's end; the run's too, unless another process still records it."""

@@ -71,11 +71,13 @@ def send(
     dry_run: bool = False,
     clean: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    in_background: bool = False,
 ) -> Sent | None:
     """Send what waits in a spool; None where a process owns it by now.
 
     Args:
         clean: remove from `offline/` the runs that have ended and are wholly in the target.
+        in_background: one object after the other, and an outage is raised at once.
 
     Raises:
         BackendError: the target refuses or does not answer.
@@ -84,7 +86,10 @@ def send(
         if not owned:
             return None
         source = _store(spool.folder)
-        report = sync(source, target, dry_run=dry_run, progress=progress)
+        pace = (0.0, 1) if in_background else (60.0, 8)
+        report = sync(
+            source, target, dry_run=dry_run, progress=progress, patience=pace[0], in_flight=pace[1]
+        )
         if dry_run or not report.is_complete:
             return Sent(spool, report, removed=False)
         if spool.is_offline:
@@ -94,6 +99,16 @@ def send(
         if removed:
             shutil.rmtree(spool.folder)
         return Sent(spool, report, removed=removed)
+
+
+def tidy(home: Path) -> None:
+    """Remove the folders of dead processes in which nothing waits."""
+    for folder in _folders(home):
+        if folder.name == OFFLINE or not (folder / LOCK).exists():
+            continue
+        with _owning(WaitingSpool("", folder, 0, owned=False)) as owned:
+            if owned and not any(not _is_of_the_spool(i.key) for i in _store(folder).list()):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _waiting(uri: str, folder: Path) -> WaitingSpool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ class Store:
         """
         if self._prepared:
             return
-        try:
+        with self._explaining():
             self._label_spool()
             if not self._is_there():
                 import uuid
@@ -128,8 +129,6 @@ class Store:
                 self.backend.put(
                     keys.STORE, orjson.dumps({"podstack": FORMAT, "store": str(uuid.uuid4())})
                 )
-        except BackendError as error:
-            raise self.unwritable(str(error)) from error
         self._prepared = True
 
     def is_there(self) -> bool:
@@ -139,10 +138,8 @@ class Store:
             BackendError: it does not answer; the message says what to do.
             UsageError: it was written by a later version.
         """
-        try:
+        with self._explaining():
             return self._prepared or self._is_there()
-        except BackendError as error:
-            raise self.unwritable(str(error)) from error
 
     def _label_spool(self) -> None:
         """Say beside the spool which store it is for: its folder's name is only a hash."""
@@ -156,6 +153,16 @@ class Store:
             url=self.url,
             key=keys.STORE,
         )
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Say what to do about a folder that cannot be used. A store elsewhere says so itself."""
+        try:
+            yield
+        except BackendError as error:
+            if self.delivery is not None:
+                raise
+            raise self.unwritable(str(error)) from error
 
     def unwritable_here(self) -> BackendError:
         """The same where the disk of this machine is at fault."""
@@ -195,10 +202,8 @@ class Store:
         self.prepare()
         writer = names.new_writer_id()
         line = oplog.encode(hybrid_clock.next(), changes)
-        try:
+        with self._explaining():
             self.backend.put(f"{prefix}{writer}.jsonl", line)
-        except BackendError as error:
-            raise self.unwritable(str(error)) from error
         if prefix.startswith(self.keys.runs):
             self._hint(keys.child(prefix, self.keys.runs), writer)
 

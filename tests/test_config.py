@@ -45,9 +45,10 @@ def test_what_is_passed_wins_over_the_environment(
 ) -> None:
     for name in ("URI", "PROJECT", "MODE", "API_TOKEN"):
         monkeypatch.setenv(f"PODSTACK_{name}", "/never/used")
-    passed = config.settings(tmp_path / "mine", TOKEN, "text", "disabled")
+    passed = config.settings(tmp_path / "mine", TOKEN, "text", "disabled", {"key": TOKEN})
 
-    assert passed == (str(tmp_path / "mine"), "text", "disabled", TOKEN)
+    assert passed[:4] == (str(tmp_path / "mine"), "text", "disabled", TOKEN)
+    assert passed.storage_options == (("key", TOKEN),)
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports from its own floor or from below. A package stands on one floor as a whole.
 FLOORS = {
     # words, time, the process we are in
-    0: "mounts locks errors names clock config retry forks console processes programs",
+    0: "mounts locks errors names clock config retry forks console processes programs addresses",
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"

@@ -95,7 +95,7 @@ def test_points_aside_are_no_progress_also_where_a_segment_is_full(
 ) -> None:
     """Else a sample between sys.exit(1) and the end would make a failed run a completed one."""
     journal = journal_of(run)
-    journal._points._roll_at = 200
+    journal._points._roll_at, journal._points._limit_of = 200, lambda seq: 200
     run.log_metrics({"loss": 0.5}, step=3)
     before = run.progress
     for second in range(10):

@@ -145,7 +145,7 @@ class Mailbox:
 
     def _tell(self, notice: Notice, error: Exception) -> None:
         """A function's traceback helps its author; what apprise raises may hold an address."""
-        if isinstance(self._receiver, Address):
+        if self._receiver.is_secret:
             kind = type(error).__name__
             self._warner.warn(f"not taken by {self._receiver.name}: {kind}. {notice}")
         else:

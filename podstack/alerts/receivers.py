@@ -60,6 +60,7 @@ class NotTaken(Exception):
 class Receiver(Protocol):
     name: str
     tries: int
+    is_secret: bool  # what it raises may hold an address, and is not shown
 
     def deliver(self, notice: Notice) -> None:
         """Hand a notice over; whatever it raises is told, and never reaches training."""
@@ -70,6 +71,7 @@ class TheLog:
 
     name = "the log"
     tries = 1
+    is_secret = False
 
     def __init__(self) -> None:
         import logging  # noqa: F401  # now: a child forked while a thread imports it has half of it
@@ -82,6 +84,7 @@ class Function:
     """A function of the user's."""
 
     tries = 1  # it may have done its work before it raised
+    is_secret = False
 
     def __init__(self, function: Callable[[Notice], object]) -> None:
         self._function = function
@@ -98,6 +101,7 @@ class Address:
     """
 
     tries = _TRIES
+    is_secret = True
 
     def __init__(self, address: str) -> None:
         scheme = address.partition(":")[0]
@@ -112,10 +116,11 @@ class Address:
                 title=notice.title, body="\n".join([*lines, where]), body_format="text"
             )
         if not taken:
-            raise _refusal(heard.status)
+            raise refusal(heard.status)
 
 
-def _refusal(status: str | None) -> NotTaken:
+def refusal(status: str | None) -> NotTaken:
+    """What an HTTP status means for the next try; None where there was no answer."""
     if status is None:
         return NotTaken("it does not answer")
     is_final = status[0] in "34" and status not in ("408", "429")

@@ -12,6 +12,7 @@ from podstack.cli import (
     files,
     lifecycle,
     listing,
+    notifying,
     one_run,
     sending,
     serving,
@@ -32,6 +33,7 @@ COMMANDS = (
     upkeep,
     sending,
     serving,
+    notifying,
 )  # in this order
 
 

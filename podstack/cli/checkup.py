@@ -190,12 +190,11 @@ def _index(session: Session, store: Store) -> Iterator[Sign]:
 
 def _spool(session: Session, store: Store) -> Iterator[Sign]:
     """What was logged and is not yet where it belongs."""
-    folder = config.spool_folder()
-    for spool in sorted(folder.iterdir()) if folder.is_dir() else []:
-        files = [path for path in spool.rglob("*") if path.is_file() and path.name != "uri"]
-        if files:
-            size = readable_bytes(sum(path.stat().st_size for path in files))
-            label = spool / "uri"
-            target = label.read_text(errors="replace") if label.is_file() else "an unknown store"
-            advice = "It is sent by the next run that is logged there."
-            yield Sign(WARNING, "spool", f"{size} wait for {target} in {spool}", advice)
+    from podstack import spools  # 20 ms
+
+    for spool in spools.waiting():
+        so_far = f"{readable_bytes(spool.bytes)} wait for {spool.uri} in {spool.folder}"
+        if spool.owned:
+            yield Sign(OK, "spool", f"{so_far}; a running process sends them")
+        else:
+            yield Sign(WARNING, "spool", so_far, "Send it: podstack sync")

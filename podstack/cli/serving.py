@@ -40,6 +40,14 @@ def server(
         list[str] | None,
         typer.Option("--trusted-proxy", help="An address whose X-Forwarded-… are believed."),
     ] = None,
+    allow_private: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-private-notifications",
+            metavar="HOST[:PORT]",
+            help="A host of this network that notices may be sent to; repeatable.",
+        ),
+    ] = None,
     max_upload: Annotated[str, typer.Option(help="The largest object, such as 50G.")] = "50G",
     threads: Annotated[int, typer.Option(min=1, max=256, help="Store calls at a time.")] = 16,
     access_log: Annotated[bool, typer.Option(help="A line for each request, to stderr.")] = True,
@@ -52,7 +60,7 @@ def server(
         from podstack.server.run import prepare, serve
         from podstack.server.settings import ServerSettings
     except ModuleNotFoundError as error:
-        raise _lacking(error) from error
+        raise lacking(error) from error
     settings = prepare(
         ServerSettings(
             store=_uri(session),
@@ -62,6 +70,7 @@ def server(
             prefix=prefix.rstrip("/"),
             allowed_hosts=tuple(allowed_host or ()),
             trusted_proxies=tuple(trusted_proxy or ()),
+            allowed_receivers=tuple(allow_private or ()),
             max_upload=_bytes(max_upload),
             threads=threads,
             access_log=access_log,
@@ -129,7 +138,7 @@ def _tokens(session: Session, *, make: bool = False) -> Tokens:
         from podstack.server.stores import Stores
         from podstack.server.tokens import Tokens
     except ModuleNotFoundError as error:
-        raise _lacking(error) from error
+        raise lacking(error) from error
     stores = Stores(_uri(session))
     if make:
         stores.prepare()
@@ -178,6 +187,6 @@ def _shown(token: Token) -> dict[str, Any]:
     return {name: getattr(token, name) for name in names}
 
 
-def _lacking(error: ModuleNotFoundError) -> Exception:
+def lacking(error: ModuleNotFoundError) -> Exception:
     missing = (error.name or "").partition(".")[0]
     return MissingExtraError.for_(error, extra="server", also=(missing,))

@@ -24,10 +24,12 @@ from fastapi import Depends, FastAPI, Request
 from podstack.names import is_id
 from podstack.server import tokens
 from podstack.server.errors import Refused, missing
+from podstack.server.herald import Herald
 from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings
 from podstack.server.stores import Stores
+from podstack.server.targets import Targets
 from podstack.server.threads import Threads
 from podstack.server.tokens import EVERY_PROJECT, Token, Tokens
 from podstack.server.turns import Turns
@@ -144,6 +146,8 @@ class Services:
     threads: Threads
     turns: Turns
     readers: Readers
+    targets: Targets
+    herald: Herald
 
 
 class Context(NamedTuple):

@@ -16,15 +16,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from podstack.addresses import Allowed
 from podstack.errors import PodstackError
-from podstack.server import about, documents, objects, questions, run_questions
+from podstack.server import about, documents, notifications, objects, questions, run_questions
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
 from podstack.server.gate import Gate
+from podstack.server.herald import Herald
 from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings
 from podstack.server.stores import Stores
+from podstack.server.targets import Targets
 from podstack.server.threads import Threads
 from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
@@ -34,6 +37,7 @@ PARTS: tuple[Routes, ...] = (
     about.unversioned,
     about.routes,
     documents.routes,
+    notifications.routes,
     objects.routes,
     questions.routes,
     run_questions.routes,
@@ -67,7 +71,10 @@ def _services(settings: ServerSettings) -> Services:
     stores = Stores(settings.store)
     tokens, sessions = Tokens(stores.backend), Sessions(stores.backend)
     threads = Threads(settings.threads)
-    return Services(settings, stores, tokens, sessions, threads, Turns(), Readers(stores))
+    targets = Targets(stores.backend, Allowed(settings.allowed_receivers))
+    herald = Herald(stores.backend, targets)
+    readers = Readers(stores)
+    return Services(settings, stores, tokens, sessions, threads, Turns(), readers, targets, herald)
 
 
 def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
@@ -77,6 +84,7 @@ def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
         watch = asyncio.create_task(_end_with_parent())
         yield
         watch.cancel()
+        await asyncio.to_thread(services.herald.close)
         services.threads.close()
         services.stores.close()
 

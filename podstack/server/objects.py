@@ -68,6 +68,7 @@ async def put_object(request: Request, key: str, here: Here) -> Response:
         _check_hashes(key, body, request.headers.get("x-podstack-sha256"))
         info = await threads.run(lambda: _store(here, whole, body))
     here.services.readers.wrote(here.project)
+    here.services.herald.heard(here.project, key)
     return _json(_entry(here, info))
 
 

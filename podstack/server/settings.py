@@ -7,6 +7,7 @@ import re
 import socket
 from dataclasses import dataclass
 
+from podstack.addresses import Allowed
 from podstack.errors import UsageError
 from podstack.names import short
 
@@ -26,6 +27,7 @@ class ServerSettings:
     trusted_proxies: addresses whose X-Forwarded-For and -Proto are believed.
     max_upload, max_log, max_json: bytes; of a body, of a log's plain text, of a JSON question.
     idle: seconds that a body, or whoever reads an answer, may stand still.
+    allowed_receivers: hosts outside the open internet that notices may be sent to.
     threads: calls to the store at the same time.
     """
 
@@ -38,6 +40,7 @@ class ServerSettings:
     prefix: str = ""
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    allowed_receivers: tuple[str, ...] = ()
     max_upload: int = 50_000 * MEBIBYTE
     max_log: int = 256 * MEBIBYTE
     max_json: int = MEBIBYTE
@@ -54,6 +57,7 @@ class ServerSettings:
             )
         for proxy in self.trusted_proxies:
             _network(proxy)
+        Allowed(self.allowed_receivers)
         if self.open and not is_loopback(self.host):
             raise UsageError(f"Without tokens only this machine may be served, not {self.host}.")
 

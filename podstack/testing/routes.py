@@ -30,5 +30,6 @@ def all_routes() -> list[Declared]:
 
 
 def filled(path: str, project: str = "alpha", key: str = "live/x.w.json") -> str:
-    """A route's path with every parameter filled."""
-    return re.sub(r"\{[^}]*\}", key, path.replace("{project}", project))
+    """A route's path with every parameter filled; a key may hold slashes, an id may not."""
+    keyed = re.sub(r"\{[^}]*:path\}", key, path.replace("{project}", project))
+    return re.sub(r"\{[^}]*\}", "x", keyed)

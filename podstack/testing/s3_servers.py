@@ -138,7 +138,7 @@ class SeaweedServer(S3Server):
         # Each bucket takes volumes of its own, seven at once by default: the seventh bucket of
         # 50 volumes could not be written to.
         (self.folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
-        ports = {name: _paired_port() for name in ("master", "volume", "filer")}
+        ports = {name: paired_port() for name in ("master", "volume", "filer")}
         return [
             program("weed"),
             "server",
@@ -195,7 +195,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _paired_port() -> int:
+def paired_port() -> int:
     """A port whose gRPC twin, 10,000 above, is free as well."""
     for _ in range(1000):
         port = free_port() % 20_000 + 20_000

@@ -501,3 +501,13 @@ def test_a_store_copied_while_a_run_writes_holds_all_that_there_was(tmp_path: Pa
     assert 1 <= before < len(original.metrics["loss"])
     assert copy.metrics["loss"].raw == original.metrics["loss"].raw[:before]
     assert copy.name == original.name
+
+
+def test_a_line_is_fitted_wherever_the_store_is(tmp_path: Path) -> None:
+    played = play("any_store.py", tmp_path)
+    (run,) = played.client.list_runs()
+    slope, offset = map(float, fetched(run, "line.txt", tmp_path).split())
+
+    assert (slope, offset) == pytest.approx((2.0, 1.0), abs=0.01)
+    assert run.metrics["loss"].last < 1e-3 < run.metrics["loss"].values[0]
+    assert run.name in played.out
