@@ -49,6 +49,8 @@ class TestS3OnRclone(S3Suite):
     rare_gaps = {  # noqa: RUF012 - as the suite declares it
         "test_readers_see_the_old_blob_or_the_new_one_never_a_mix": _CUT,
         "test_readers_never_see_a_mix_of_files_either": _CUT,
+        "test_writing_deleting_and_listing_at_once_disturb_nobody": "rclone removes folders that "
+        "become empty, and at times never answers the PUT that makes one again",
     }
     known_gaps = {  # noqa: RUF012 - as the suite declares it
         "test_deleting_what_is_absent_is_fine": "rclone keeps keys as files in folders, and "
