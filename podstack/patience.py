@@ -6,13 +6,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from podstack.clock import monotonic
 from podstack.errors import BackendUnavailable
 from podstack.retry import Backoff
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Answer = TypeVar("Answer")
 
@@ -65,7 +67,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._pool = ThreadPoolExecutor(size, "podstack-sync") if size > 1 else None
+        self._pool = _pool(size) if size > 1 else None
 
     def __enter__(self) -> Crew:
         return self
@@ -95,3 +97,9 @@ class Crew:
         while running:
             running.popleft().result()
             yield
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # cannot be loaded while Python ends
+
+    return ThreadPoolExecutor(size, "podstack-sync")
