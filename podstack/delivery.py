@@ -8,11 +8,12 @@ The keeper hashes and syncs as ever. Whoever ends waits here, and never for long
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from podstack import config
+from podstack import config, locks
 from podstack.backend import Backend
 from podstack.clock import monotonic
 from podstack.console import Progress, readable_bytes, warn
@@ -21,7 +22,7 @@ from podstack.errors import BackendError
 from podstack.keeper import Keeper, keeper
 from podstack.keys import Project
 from podstack.shipper import Shipper
-from podstack.spool import Spool
+from podstack.spool import LOCK, Spool
 
 _GLANCE = 0.05  # seconds
 _FAILING = 2.0  # seconds that one run's end waits for a store that has not been answering
@@ -193,12 +194,21 @@ class Delivery:
         self._heir.submit(self._adopting())
         self._heir.wait(timeout)
 
+    def _is_something_left(self) -> bool:
+        """Whether a spool here belongs to nobody. Without loading anything: Python may be ending."""
+        try:
+            with os.scandir(self.spool.home) as entries:
+                locked = [Path(entry.path, LOCK) for entry in entries if entry.is_dir()]
+        except OSError:
+            return False
+        return any(lock.exists() and not locks.is_taken(lock) for lock in locked)
+
     def _adopting(self) -> Iterator[None]:
         """A job: send the spools that belong to nobody."""
         yield
-        if not self.spool.home.exists():
+        if not self._is_something_left():
             return
-        from podstack import spools  # 20 ms, where there is something
+        from podstack import spools  # 20 ms
 
         spools.tidy(self.spool.home)
         for spool in spools.waiting(self._uri):
