@@ -112,11 +112,15 @@ class Delivery:
 
     # Its end -------------------------------------------------------------------------------
 
-    def finish(self, run: str, timeout: float) -> None:
+    def finish(self, run: str, timeout: float, *, adopt: bool) -> None:
         """A run is over: bring the rest of it to the store, as long as that answers.
 
         A store that has not been answering is tried once more. What it does not take then is
         tried in the background, and told of at the end of the process.
+
+        Args:
+            adopt: also what forked children left of it. Not after a Ctrl-C: nobody wants to wait,
+                and whatever is loaded then turns Python's exit by SIGINT into a 1.
         """
         self._shipper.closed(run)
         if endings.in_haste:
@@ -125,7 +129,7 @@ class Delivery:
         deadline = monotonic() + patience
         keeper.wait(_seconds(deadline))  # its last lines are sealed, its files have their names
         self._wait(deadline, insist=not self._shipper.is_failing)
-        if not self._shipper.is_failing:
+        if adopt and not self._shipper.is_failing:
             self.adopt(min(_OVER, _seconds(deadline)))  # what its forked children left
 
     def closed(self, run: str) -> None:
@@ -195,7 +199,7 @@ class Delivery:
         self._heir.wait(timeout)
 
     def _is_something_left(self) -> bool:
-        """Whether a spool here belongs to nobody. Without loading anything: Python may be ending."""
+        """Whether a spool here belongs to nobody. Loads nothing: Python may be ending."""
         try:
             with os.scandir(self.spool.home) as entries:
                 locked = [Path(entry.path, LOCK) for entry in entries if entry.is_dir()]

@@ -17,7 +17,7 @@ from podstack.intake import Intake, source_of, sources_in
 from podstack.journal import Journal
 from podstack.keeper import keeper
 from podstack.liveness import Status
-from podstack.names import COMPLETED, RUNNING
+from podstack.names import COMPLETED, KILLED, RUNNING
 from podstack.parameters import flat_parameters
 from podstack.scalars import whole_step
 from podstack.store import Store
@@ -274,7 +274,8 @@ class Run(StoredRun):
         if lost:
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
         if self._store.delivery is not None:
-            self._store.delivery.finish(self.id, max(0.0, deadline - monotonic()))
+            left = max(0.0, deadline - monotonic())
+            self._store.delivery.finish(self.id, left, adopt=status != KILLED)
 
     def finish_at_once(self, status: str, timeout: float) -> None:
         """From a signal handler: record the status, write what waits, and sync.
