@@ -1,8 +1,8 @@
-"""Which folders count as elsewhere, because a network lies between."""
+"""Which folders count as elsewhere: by their filesystem, and by what the user says of it."""
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from podstack import MLOpsClient, mounts
-from podstack.mounts import is_on_network, parsed, type_of
-from podstack.testing.remote import waiting
 
-MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:26 / /home rw - nfs4 filer:/home rw,vers=4.2
-31 30 0:27 / /home/me/fast rw - xfs /dev/sdb rw
-32 22 0:28 / /mnt/with\040space rw shared:9 master:3 - fuse.sshfs host: rw
+MOUNTINFO = r"""
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
+40 22 0:35 / /home rw,relatime shared:20 - nfs4 server:/home rw,vers=4.2
+41 40 0:36 / /home/ann/scratch rw - tmpfs tmpfs rw
+42 22 0:37 / /mnt/with\040space rw - fuse.sshfs ann@host: rw
+43 22 0:38 / /mnt/twice rw - cifs //host/share rw
+44 22 0:39 / /mnt/twice rw - ext4 /dev/sdb1 rw
 """
 
 
@@ -24,51 +25,60 @@ MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
     ("path", "kind"),
     [
         ("/", "ext4"),
-        ("/data/store", "ext4"),
+        ("/var/x", "ext4"),
         ("/home", "nfs4"),
-        ("/homestead", "ext4"),
-        ("/home/me/store", "nfs4"),
-        ("/home/me/fast/store", "xfs"),
+        ("/home/ann/store", "nfs4"),
+        ("/homes/ann", "ext4"),
+        ("/home/ann/scratch/store", "tmpfs"),
         ("/mnt/with space/x", "fuse.sshfs"),
+        ("/mnt/twice/x", "ext4"),
     ],
 )
-def test_the_innermost_mount_tells_the_type(path: str, kind: str) -> None:
-    assert type_of(path, parsed(MOUNTINFO)) == kind
+def test_the_innermost_and_latest_mount_holds_a_folder(path: str, kind: str) -> None:
+    assert mounts.type_of(path, mounts.parsed(MOUNTINFO)) == kind
 
 
-def test_of_two_mounts_at_one_place_the_later_one_counts() -> None:
-    assert type_of("/x/y", [("/x", "nfs"), ("/x", "ext4")]) == "ext4"
-    assert type_of("relative", [("/x", "nfs")]) == ""
-
-
-def test_what_is_no_mount_is_passed_over() -> None:
-    assert parsed("nonsense\n1 2 3 - \n") == []
+def test_where_nothing_is_known_of_mounts_every_folder_is_local() -> None:
+    assert mounts.type_of("/home", mounts.parsed("no such lines\n")) == ""
 
 
 @pytest.fixture
-def on_tmpfs() -> Iterator[Path]:
-    if not os.access("/dev/shm", os.W_OK):
-        pytest.skip("there is no /dev/shm here")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        if type_of(os.path.realpath(folder), mounts._mounts()) != "tmpfs":
-            pytest.skip("/dev/shm is no tmpfs here")
-        yield Path(folder)
+def in_memory() -> Iterator[Path]:
+    """A folder on another filesystem than the tests' own: /dev/shm is a tmpfs."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("there is no /dev/shm")
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
 
 
-def test_a_store_on_a_network_filesystem_is_written_by_way_of_the_spool(
-    on_tmpfs: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_on_a_network_filesystem_is_written_through_the_spool(
+    in_memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not is_on_network(str(on_tmpfs / "store"))
-    monkeypatch.setenv("PODSTACK_NETWORK_FILESYSTEMS", "tmpfs")
-    assert is_on_network(str(on_tmpfs / "store"))
+    monkeypatch.setenv("PODSTACK_NETWORK_FILESYSTEMS", "nfs, tmpfs")
+    client = MLOpsClient(in_memory / "store")
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    with client.start_run(run_id="r") as run:
+        run.log_metrics({"x": 1.0})
+        waits = list((tmp_path / "spool").rglob("metrics/*/000000.jsonl"))
+        run.log_artifact(tmp_path / "model.bin")
+    stored = [path.name for path in (in_memory / "store").rglob("metrics/*/*")]
+    monkeypatch.setenv("PODSTACK_NETWORK_FILESYSTEMS", "")
+    read = MLOpsClient(in_memory / "store").get_run("r")
 
-    client = MLOpsClient(on_tmpfs / "store")
-    with client.start_run(run_id="r", capture=False) as run:
-        for step in range(100):
-            run.log_metrics({"x": step / 2}, step=step)
-        assert waiting()
+    assert len(waits) == 1
+    assert stored == ["000000.jsonl.gz"]
+    assert list((tmp_path / "spool").rglob("metrics/*/*")) == []
+    assert (read.status, read.metrics["x"].last) == ("completed", 1.0)
+    assert read.artifacts["model.bin"].read_bytes() == b"weights"
 
-    monkeypatch.delenv("PODSTACK_NETWORK_FILESYSTEMS")
-    read = MLOpsClient(on_tmpfs / "store").get_run("r")
-    assert (read.status, len(read.metrics["x"])) == ("completed", 100)
-    assert waiting() == []
+
+def test_a_folder_of_this_machine_is_written_directly(
+    in_memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODSTACK_NETWORK_FILESYSTEMS", "nfs")
+    with MLOpsClient(in_memory / "store").start_run(run_id="r") as run:
+        run.log_metrics({"x": 1.0})
+
+    assert not (tmp_path / "spool").exists()
+    assert len(list((in_memory / "store").rglob("metrics/*/000000.jsonl"))) == 1

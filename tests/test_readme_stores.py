@@ -54,6 +54,7 @@ def typed(lines: str, folder: Path, **environment: str) -> str:
     return said
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the lines wait for the server by curl")
 def test_a_server_with_two_projects_shows_each_token_its_own(folder: Path) -> None:
     lines = first_shell_block("A server for a team").replace("8321", str(free_port()))
 
