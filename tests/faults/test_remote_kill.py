@@ -128,7 +128,7 @@ def _kill_the_server(folder: Path, writers: int, rounds: int) -> None:
     with RunningServer(folder / "served") as server:
         stage = Stage(folder, store=folder / "served", uri=server.url)
         children = [
-            stage.start(ENDING.format(run=f"w{n}"), first=EAGER, acks=f"w{n}", deadline=150)
+            stage.start(ENDING.format(run=f"w{n}"), first=EAGER, acks=f"w{n}", deadline=400)
             for n in range(writers)
         ]
         try:
@@ -164,9 +164,9 @@ def test_nothing_acknowledged_is_lost_to_sigkill_of_the_server(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(420)
 def test_nothing_acknowledged_is_lost_to_many_kills_of_the_server(tmp_path: Path) -> None:
-    _kill_the_server(tmp_path, 12, 30)
+    _kill_the_server(tmp_path, 12, 50)
 
 
 # Several writers ----------------------------------------------------------------------------
