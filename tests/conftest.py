@@ -15,7 +15,6 @@ from podstack.clock import hybrid_clock
 from podstack.keeper import keeper
 from podstack.testing.stage import Stage
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whoever runs the tests in the background ignores Ctrl-C, and so would every process that they
     # start and interrupt.
