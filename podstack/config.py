@@ -63,12 +63,13 @@ def settings(
     """What was passed, else the environment, else the default.
 
     Raises:
-        UsageError: the mode or the project's name is not one.
+        UsageError: the mode, the project's name, a limit or a timeout is not one.
     """
     mode = mode or os.environ.get("PODSTACK_MODE") or "online"
     if mode not in MODES:
         raise UsageError(f"mode is one of {', '.join(MODES)}, not {short(mode)}.")
     project = project or os.environ.get("PODSTACK_PROJECT") or "default"
+    finish_timeout(), spool_limit()  # a wrong one is told now, and not at the end of a training
     return Settings(
         uri=os.fspath(uri or os.environ.get("PODSTACK_URI") or DEFAULT_STORE),
         project=check_id("project", project),

@@ -145,3 +145,15 @@ def test_a_tilde_and_a_file_url_name_folders(
 
     assert MLOpsClient("~/runs").uri == str(tmp_path / "runs")
     assert MLOpsClient(f"file://{tmp_path}/my%20runs").uri == str(tmp_path / "my runs")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PODSTACK_FINISH_TIMEOUT", "soon"), ("PODSTACK_SPOOL_LIMIT", "much")],
+)
+def test_a_wrong_limit_is_told_when_a_client_is_made(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"{name} is a .*{value}"):
+        config.settings(None, None, None, None)
