@@ -799,7 +799,9 @@ def test_what_is_no_plain_file_is_refused_as_an_artifact(
     refused(lambda: run.log_artifacts(pipe), ValueError, "pipe")
 
 
-@pytest.mark.parametrize("path", [None, 5, ["a"], 1.5, object()], ids=repr)
+@pytest.mark.parametrize(
+    "path", [None, 5, ["a"], 1.5, object()], ids=["None", "5", "list", "1.5", "object"]
+)
 def test_what_is_no_path_is_refused_as_an_artifact(run: Run, refused: Refused, path: Any) -> None:
     refused(lambda: run.log_artifact(path), TypeError, "path")
     refused(lambda: run.log_artifacts(path), TypeError, "path")

@@ -33,8 +33,16 @@ class Tensorlike:
     def __init__(self, value: Any) -> None:
         self._value = value
 
+    def __repr__(self) -> str:
+        return f"Tensorlike({self._value!r})"
+
     def item(self) -> Any:
         return self._value
+
+
+def id_of(value: Any) -> str:
+    """The same in every process, as several that share the tests among them need it."""
+    return repr(value).split(" at 0x")[0][:30]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_a_negative_zero_keeps_its_sign() -> None:
         *(torch.zeros(0), torch.tensor(1j), object(), threading.Lock(), lambda: 1.0, int, Rude()),
         *(Tensorlike("1.0"), Tensorlike(None), Tensorlike([1])),
     ],
-    ids=lambda value: repr(value)[:30],
+    ids=id_of,
 )
 def test_what_is_not_one_real_number_is_refused_by_name(value: Any) -> None:
     with pytest.raises(WrongTypeError, match=r"Metric 'loss/a b' is .*not a number") as caught:
@@ -150,7 +158,7 @@ def test_a_whole_number_of_any_kind_is_a_step(step: Any, expected: int) -> None:
 @pytest.mark.parametrize(
     "step",
     [None, "1", b"1", 1.5, math.nan, math.inf, 1j, [1], np.zeros(2), object(), Rude(), RudeIndex()],
-    ids=lambda step: repr(step)[:30],
+    ids=id_of,
 )
 def test_what_is_no_whole_number_is_no_step(step: Any) -> None:
     with pytest.raises(WrongTypeError, match="step must be a whole number"):
