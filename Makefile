@@ -5,6 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
+JOBS   ?= 2
 
 .PHONY: demo test test-slow bench lint types check clean
 
@@ -12,7 +13,7 @@ demo: $(VENV)/demo.done                 ## trains four classifiers and shows the
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/test.done                 ## the default suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
 	$(BIN)/python -m pytest -m slow
