@@ -3,7 +3,8 @@
 - falling off the end of the script, `sys.exit(0)`: completed
 - `sys.exit` with any other code, an uncaught exception: failed, with the traceback kept
 - Ctrl-C, SIGTERM, SIGHUP: killed
-- a forked child: never ends its parent's run
+- a forked child: never ends its parent's run, and dies of a signal as it would without podstack
+  until it opens a run of its own or sends lines elsewhere
 - a second Ctrl-C, while something is waited for: nothing more is
 - SIGKILL, `os._exit`, power loss: nothing can run; a reader finds the run lost
 
@@ -24,7 +25,7 @@ from typing import Any, NoReturn, Protocol
 from podstack import config
 from podstack.clock import monotonic
 from podstack.console import warn
-from podstack.forks import renew_in_child
+from podstack.forks import default_in_child, renew_in_child
 from podstack.keeper import keeper
 from podstack.names import COMPLETED, FAILED, KILLED
 
@@ -103,6 +104,7 @@ class Endings:
 
     def _hook_signal(self, number: signal.Signals | None) -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            default_in_child(number, self._on_signal)
             signal.signal(number, self._on_signal)
 
     def leave_sigterm(self) -> None:
