@@ -71,6 +71,7 @@ class Endings:
         )
         self._progress_then: list[int] = []
         self._is_final = False  # nothing catches an exception any more
+        self._is_interrupted = False  # and it is that of a Ctrl-C
         renew_in_child(self)
 
     def renew_in_child(self) -> None:
@@ -135,6 +136,7 @@ class Endings:
         ) -> None:
             self._note(*verdict_of(error))
             self._is_final = not (hasattr(sys, "ps1") or sys.flags.interactive)
+            self._is_interrupted = self._is_final and isinstance(error, KeyboardInterrupt)
             before(kind, error, trace)
 
         sys.excepthook = excepthook
@@ -172,6 +174,8 @@ class Endings:
             self.in_haste = True
         for sender in self._senders:
             self._end(sender, deadline)
+        if self._is_interrupted:
+            _end_by_sigint()
 
     def _end(self, sender: Sender, deadline: float) -> None:
         try:
@@ -179,6 +183,18 @@ class Endings:
         except KeyboardInterrupt:
             self.in_haste = True
             sender.send_rest(0.0)  # which says what is left
+
+
+def _end_by_sigint() -> None:
+    """Have Python end by SIGINT after an uncaught Ctrl-C, as whoever waits for it expects.
+
+    It remembers that one was uncaught only until any thread runs code given as a text, as the
+    import of a module with a dataclass or a named tuple does, and would then exit with 1.
+    """
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        pass
 
 
 def verdict_of(error: BaseException | None) -> tuple[str, str | None]:
