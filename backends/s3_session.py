@@ -18,6 +18,7 @@ import aiohttp
 import s3fs
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
+from botocore.handlers import add_expect_header
 from botocore.loaders import Loader, create_loader
 from fsspec.asyn import get_loop
 
@@ -75,6 +76,9 @@ class S3Session:
     def _made(self) -> s3fs.S3FileSystem:
         session = AioSession(profile=self._profile)
         session.register_component("data_loader", _descriptions())
+        # It would send a body once the server says so, wait for ever for one that never does
+        # (the time limit begins with the body), and take a round trip for each PUT.
+        session.unregister("before-call.s3", add_expect_header)
         return s3fs.S3FileSystem(
             **self._options,
             session=session,

@@ -3,7 +3,8 @@
 - falling off the end of the script, `sys.exit(0)`: completed
 - `sys.exit` with any other code, an uncaught exception: failed, with the traceback kept
 - Ctrl-C, SIGTERM, SIGHUP: killed
-- a forked child: never ends its parent's run
+- a forked child: never ends its parent's run, and dies of a signal as it would without podstack
+  until it opens a run of its own or sends lines elsewhere
 - a second Ctrl-C, while something is waited for: nothing more is
 - SIGKILL, `os._exit`, power loss: nothing can run; a reader finds the run lost
 
@@ -24,7 +25,7 @@ from typing import Any, NoReturn, Protocol
 from podstack import config
 from podstack.clock import monotonic
 from podstack.console import warn
-from podstack.forks import renew_in_child
+from podstack.forks import default_in_child, renew_in_child
 from podstack.keeper import keeper
 from podstack.names import COMPLETED, FAILED, KILLED
 
@@ -70,6 +71,7 @@ class Endings:
         )
         self._progress_then: list[int] = []
         self._is_final = False  # nothing catches an exception any more
+        self._is_interrupted = False  # and it is that of a Ctrl-C
         renew_in_child(self)
 
     def renew_in_child(self) -> None:
@@ -103,6 +105,7 @@ class Endings:
 
     def _hook_signal(self, number: signal.Signals | None) -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            default_in_child(number, self._on_signal)
             signal.signal(number, self._on_signal)
 
     def leave_sigterm(self) -> None:
@@ -133,6 +136,7 @@ class Endings:
         ) -> None:
             self._note(*verdict_of(error))
             self._is_final = not (hasattr(sys, "ps1") or sys.flags.interactive)
+            self._is_interrupted = self._is_final and isinstance(error, KeyboardInterrupt)
             before(kind, error, trace)
 
         sys.excepthook = excepthook
@@ -170,6 +174,8 @@ class Endings:
             self.in_haste = True
         for sender in self._senders:
             self._end(sender, deadline)
+        if self._is_interrupted:
+            _end_by_sigint()
 
     def _end(self, sender: Sender, deadline: float) -> None:
         try:
@@ -177,6 +183,18 @@ class Endings:
         except KeyboardInterrupt:
             self.in_haste = True
             sender.send_rest(0.0)  # which says what is left
+
+
+def _end_by_sigint() -> None:
+    """Have Python end by SIGINT after an uncaught Ctrl-C, as whoever waits for it expects.
+
+    It remembers that one was uncaught only until any thread runs code given as a text, as the
+    import of a module with a dataclass or a named tuple does, and would then exit with 1.
+    """
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        pass
 
 
 def verdict_of(error: BaseException | None) -> tuple[str, str | None]:

@@ -22,7 +22,7 @@ from podstack.console import Progress, warn
 from podstack.errors import BackendError, UsageError, WrongTypeError
 from podstack.journal import Journal
 from podstack.keeper import keeper
-from podstack.names import short
+from podstack.names import short, short_path
 from podstack.store import Store
 
 _CHUNK = 8 << 20  # bytes
@@ -53,17 +53,19 @@ def source_of(path: object, artifact_path: object) -> Source:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(
-            f"Cannot log {short(text)}: {reason}. Paths start at {os.getcwd()}."
+            f"Cannot log {short_path(text)}: {reason}. Paths start at {os.getcwd()}."
         ) from None
     if stat.S_ISDIR(facts.st_mode):
-        raise UsageError(f"{short(text)} is a folder: use run.log_artifacts({short(text)}).")
+        raise UsageError(
+            f"{short_path(text)} is a folder: use run.log_artifacts({short_path(text)})."
+        )
     if not stat.S_ISREG(facts.st_mode):
         raise UsageError(
-            f"{short(text)} is not a plain file but a device, pipe or socket, which has no end."
+            f"{short_path(text)} is not a plain file but a device, pipe or socket: it has no end."
         )
     if not os.access(text, os.R_OK):
         raise UsageError(
-            f"{short(text)} is not readable by this user. Change its rights, or log a copy."
+            f"{short_path(text)} is not readable by this user. Change its rights, or log a copy."
         )
     return Source(
         text, _name(os.path.basename(os.path.abspath(text)), artifact_path), facts.st_size
@@ -80,7 +82,9 @@ def sources_in(folder: object, artifact_path: object) -> list[Source]:
     """
     top = _path_text(folder)
     if not os.path.isdir(top):
-        raise UsageError(f"{short(top)} is not a folder. For one file use run.log_artifact(path).")
+        raise UsageError(
+            f"{short_path(top)} is not a folder. For one file use run.log_artifact(path)."
+        )
     found = []
     for parent, folders, files in os.walk(top):
         folders.sort()
@@ -92,7 +96,7 @@ def sources_in(folder: object, artifact_path: object) -> list[Source]:
             relative = os.path.relpath(path, top).replace(os.sep, "/")
             found.append(source_of(path, None)._replace(name=_name(relative, artifact_path)))
     if not found:
-        raise UsageError(f"{short(top)} holds no file.")
+        raise UsageError(f"{short_path(top)} holds no file.")
     return found
 
 
@@ -225,7 +229,9 @@ def _copy_consistently(source: str, target: Path, progress: Progress) -> int:
                 if unchanged and (_is_settled(before) or _is_same(source, temporary)):
                     os.replace(temporary, target)
                     return before[0]
-        raise UsageError(f"{short(source)} changes while it is copied. Log it once it is complete.")
+        raise UsageError(
+            f"{short_path(source)} changes while it is copied. Log it once it is complete."
+        )
     finally:
         temporary.unlink(missing_ok=True)
 

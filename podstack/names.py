@@ -239,6 +239,11 @@ def short(value: object) -> str:
     return printable(shown)
 
 
+def short_path(path: str) -> str:
+    """The same for a path: of a long one the end, which says more than its beginning."""
+    return short(path if len(path) <= 70 else f"...{path[-60:]}")
+
+
 def printable(text: str) -> str:
     """`text` on one line and without control characters: no name may steer a terminal."""
     return "".join(

@@ -441,6 +441,7 @@ def test_a_run_copied_into_the_store_is_seen_without_a_hint(
     client: MLOpsClient, store: Path, index: Index
 ) -> None:
     make_run(client, "r")
+    keeper.wait(30)
     index.refresh()
     shutil.copytree(meta(store, "r").parent, meta(store, "s").parent)
     index.refresh()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from podstack import MLOpsClient, mounts
+from podstack.keeper import keeper
 
 MOUNTINFO = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -49,6 +50,7 @@ def in_memory() -> Iterator[Path]:
         pytest.skip("there is no /dev/shm")
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     yield folder
+    keeper.wait(30)  # a finished run is sealed in the background
     shutil.rmtree(folder)
 
 

@@ -175,3 +175,11 @@ def test_a_value_in_a_message_is_short_and_on_one_line(value: object) -> None:
 
 def test_a_value_whose_repr_raises_can_still_be_named() -> None:
     assert names.short(Rude()) == "<Rude, whose repr raises RuntimeError>"
+
+
+def test_of_a_long_path_in_a_message_the_end_is_shown() -> None:
+    path = "/data/" + "deep/" * 100 + "model.pt"
+
+    assert names.short_path(path).endswith("/deep/model.pt'")
+    assert len(names.short_path(path)) <= 90
+    assert names.short_path("/data/model.pt") == "'/data/model.pt'"

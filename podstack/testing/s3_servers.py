@@ -11,6 +11,7 @@ end with their `with` block:
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -190,20 +191,30 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port below those that the system gives to connections, as other tests make many.
+
+    One of theirs could be taken again between this look and the start of a server.
+    """
+    return _free(range(10_000, 32_000))
 
 
 def paired_port() -> int:
     """A port whose gRPC twin, 10,000 above, is free as well."""
+    return _free(range(10_000, 22_000), 10_000)
+
+
+def _free(ports: range, *above: int) -> int:
     for _ in range(1000):
-        port = free_port() % 20_000 + 20_000
-        with socket.socket() as one, socket.socket() as two:
-            try:
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
+        port = random.SystemRandom().choice(ports)  # no test may seed it
+        if all(_is_free(port + more) for more in (0, *above)):
             return port
-    raise RuntimeError("There is no pair of free ports.")
+    raise RuntimeError(f"No port of {ports} is free.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

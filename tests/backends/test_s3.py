@@ -45,7 +45,18 @@ class TestS3OnMoto(S3Suite):
 _CUT = "rclone serves what becomes shorter meanwhile as the old content, cut to the new size"
 
 
-class TestS3OnRclone(S3Suite):
+class GivesUpSoon:
+    """What rclone never answers is given up after 5 s and not after 30."""
+
+    @pytest.fixture(autouse=True)
+    def _give_up_soon(
+        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if request.function.__name__ in TestS3OnRclone.rare_gaps:
+            monkeypatch.setattr("podstack.backends.s3_session.READ_TIMEOUT", 5)
+
+
+class TestS3OnRclone(GivesUpSoon, S3Suite):
     rare_gaps = {  # noqa: RUF012 - as the suite declares it
         "test_readers_see_the_old_blob_or_the_new_one_never_a_mix": _CUT,
         "test_readers_never_see_a_mix_of_files_either": _CUT,
@@ -84,7 +95,7 @@ class FastS3Suite(S3Suite):
 
 
 @pytest.mark.slow
-class TestFastS3OnRclone(FastS3Suite):
+class TestFastS3OnRclone(GivesUpSoon, FastS3Suite):
     known_gaps = TestS3OnRclone.known_gaps
     rare_gaps = TestS3OnRclone.rare_gaps
 

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fsspec.asyn import get_loop
 
 from podstack import MLOpsClient
-from podstack.backend import open_backend
+from podstack.backend import Backend, open_backend
 from podstack.backends.s3 import S3Backend
 from podstack.errors import (
     AccessDeniedError,
@@ -165,15 +165,26 @@ def test_a_port_where_nobody_listens_is_said_soon() -> None:
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.slow
-def test_a_server_that_never_answers_is_left_after_a_while() -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda backend: backend.get("a"), id="get"),
+        pytest.param(lambda backend: backend.put("a", b"x"), id="put"),
+        pytest.param(lambda backend: backend.put("a", b"x" * 100_000), id="put of 100 kB"),
+        pytest.param(lambda backend: list(backend.list("a")), id="list"),
+    ],
+)
+def test_a_server_that_never_answers_is_left_after_a_while(
+    ask: Callable[[Backend], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podstack.backends.s3_session.READ_TIMEOUT", 1)
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen()
         backend = open_backend(f"s3://bucket?endpoint=http://127.0.0.1:{hole.getsockname()[1]}")
 
         with pytest.raises(BackendUnavailable):
-            backend.get("a")
+            ask(backend)
 
 
 class Answers:
@@ -319,7 +330,7 @@ def test_a_failed_upload_leaves_no_parts(moto: S3Server) -> None:
 
 _FORK = """
 import os, sys
-from podstack.backend import open_backend
+from podstack.backend import Backend, open_backend
 backend = open_backend(sys.argv[1])
 backend.put("parent", b"x")
 child = os.fork()
@@ -366,7 +377,7 @@ def test_a_backend_freed_on_the_loops_own_thread_does_not_wait_for_that_thread(
 _MEMORY = """
 import resource, sys
 from pathlib import Path
-from podstack.backend import open_backend
+from podstack.backend import Backend, open_backend
 backend = open_backend(sys.argv[1])
 backend.put("first", b"x")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -79,6 +79,12 @@ WAYS = {
         + "os.kill(os.getpid(), signal.SIGHUP); log(run, points)",
         "completed",
     ),
+    "SIGINT, and a module with a dataclass is imported at the end": Way(
+        OPEN + "atexit.register(exec, 'pass'); os.kill(os.getpid(), signal.SIGINT); time.sleep(9)",
+        "killed",
+        -signal.SIGINT,
+        stderr="KeyboardInterrupt",
+    ),
     "SIGINT": Way(
         OPEN + "os.kill(os.getpid(), signal.SIGINT); time.sleep(9)",
         "killed",

@@ -19,6 +19,7 @@ from podstack import MLOpsClient, Run, UsageError
 from podstack.errors import BackendError, RunClosedError
 from podstack.extending import hand_down, handed_down, numbers_in, take_back
 from podstack.integrations.recording import Recording, tell_of_exceptions
+from podstack.keeper import keeper
 
 TOKEN = "very-secret-token"
 
@@ -325,6 +326,7 @@ def test_a_store_that_is_gone_stops_the_start_and_nothing_after_it(
 ) -> None:
     recording.log({"x": 1.0})
     recording.end()
+    keeper.wait(30)
     shutil.rmtree(store)
     store.write_text("no folder any more")
     recording.log({"x": 2.0})
