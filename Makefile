@@ -13,10 +13,10 @@ demo: $(VENV)/demo.done                 ## trains four classifiers and shows the
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/test.done                 ## the default suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/test.done                ## every figure beside its baseline of the same run
 	$(BIN)/python -m tests.benchmarks
