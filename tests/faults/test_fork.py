@@ -220,7 +220,7 @@ if __name__ == "__main__":
     run = client.start_run(run_id="r")
     data = Logged(run)
     step = 0
-    for data.epoch in range(2):
+    for data.epoch in range({epochs}):
         loader = DataLoader(
             data, batch_size=4, num_workers=2, multiprocessing_context={method!r}, timeout=60
         )
@@ -232,17 +232,19 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    "method",
+    ("method", "epochs"),
     [
-        "fork",
-        pytest.param("spawn", marks=pytest.mark.slow),  # every worker imports torch again
+        ("fork", 2),
+        pytest.param("spawn", 1, marks=pytest.mark.slow),  # every worker imports torch again
     ],
 )
-def test_the_workers_of_a_data_loader_log_through_their_dataset(stage: Stage, method: str) -> None:
+def test_the_workers_of_a_data_loader_log_through_their_dataset(
+    stage: Stage, method: str, epochs: int
+) -> None:
     pytest.importorskip("torch")
-    ended = stage.play(LOADER.format(method=method), deadline=100.0)
+    ended = stage.play(LOADER.format(method=method, epochs=epochs), deadline=100.0)
 
     assert (ended.code, ended.err) == (0, "")
     assert stage.verdict().clean, stage.verdict()
-    assert stage.count_acked() == 40 * 2 + 10 * 2
+    assert stage.count_acked() == (40 + 10) * epochs
     assert stage.run().status == "completed"
