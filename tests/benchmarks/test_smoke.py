@@ -24,6 +24,7 @@ _SUBJECTS = (
     "cli",
     "s3",
     "lightning",
+    "suggestions",
 )
 _SLOW = (
     *("remote", "latency", "shipping", "server"),  # they wait for stores
