@@ -1,4 +1,4 @@
-"""Where a value of a parameter lies: on an axis of a picture, and in the prior it was drawn from."""
+"""Where a value of a parameter lies: on an axis of a picture, and among all draws."""
 
 from __future__ import annotations
 
