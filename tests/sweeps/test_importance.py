@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import subprocess
 import sys
@@ -54,13 +55,13 @@ def ten_a_and_b(params: Any) -> float:
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_what_moves_the_value_most_is_first(evaluator: str, direction: str) -> None:
     of = definition(direction=direction)
-    found = importance(of, drawn(of, 60, ten_a_and_b), evaluator)
+    found = importance(of, drawn(of, 40, ten_a_and_b), evaluator)
 
     assert list(found) == ["a", "b", "c"]
     assert found["a"] > 0.8
     assert sum(found.values()) == pytest.approx(1.0)
     assert not found.low_confidence
-    assert (found.evaluator, found.trials, found.reason) == (evaluator, 60, None)
+    assert (found.evaluator, found.trials, found.reason) == (evaluator, 40, None)
 
 
 @BOTH
@@ -76,7 +77,7 @@ def test_kinds_of_parameters_are_all_understood(evaluator: str) -> None:
             "kind": {"values": ["a", None, True, 1, 1.5]},
         }
     )
-    found = importance(of, drawn(of, 60, lambda p: (math.log10(p["lr"]) + 3) ** 2), evaluator)
+    found = importance(of, drawn(of, 40, lambda p: (math.log10(p["lr"]) + 3) ** 2), evaluator)
 
     assert set(found) == set(of.space.names)
     assert next(iter(found)) == "lr"
@@ -115,24 +116,12 @@ def test_the_same_trials_give_the_same_shares(evaluator: str) -> None:
     assert list(first) == list(second)
 
 
-def test_another_process_finds_the_same_order() -> None:
-    script = (
-        "from tests_importance import *\n"
-        "of = definition({name: {'min': 0.0, 'max': 1.0} for name in 'abcdef'})\n"
-        "found = importance(of, drawn(of, 30, lambda p: p['d']), 'ped-anova')\n"
-        "print(list(found.items()))"
-    )
-    loader = (
-        "import importlib.util, sys\n"
-        f"spec = importlib.util.spec_from_file_location('tests_importance', {__file__!r})\n"
-        "module = importlib.util.module_from_spec(spec)\n"
-        "sys.modules['tests_importance'] = module\n"
-        "spec.loader.exec_module(module)\n"
-    )
+def test_another_process_finds_the_same_shares() -> None:
+    script = _TWO + "print(list(importance(six, sixes, 'ped-anova').items()))"
     said = {
         subprocess.run(
-            [sys.executable, "-c", loader + script],
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=True,
@@ -259,8 +248,13 @@ from podstack.sweeps.definition import Definition
 from podstack.sweeps.importance import importance
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
-of = Definition("s", "n", "e", "u", 0.0, "random", {}, 1,
-                SearchSpace.parse({"a": {"min": 0.0, "max": 1.0}}), Objective("loss", "minimize"), None)
+def define(names):
+    space = SearchSpace.parse({name: {"min": 0.0, "max": 1.0} for name in names})
+    return Definition("s", "n", "e", "u", 0.0, "random", {}, 1, space,
+                      Objective("loss", "minimize"), None)
+of, six = define("a"), define("abcdef")
+sixes = [TrialRecord(n, {name: hash((n, i)) % 97 / 97 for i, name in enumerate("abcdef")},
+                     "completed", float(n)) for n in range(1, 30)]
 records = [TrialRecord(n, {"a": n / 10}, "completed", float(n)) for n in range(1, 9)]
 """
 

@@ -137,8 +137,8 @@ def test_it_prints_what_tells_trials_apart() -> None:
     assert lines[0].split() == [
         "trial", "status", "val_loss", "lr", "optimizer", "momentum", "run", "duration", "error",
     ]  # fmt: skip
-    assert lines[1].split() == "1 completed 0.5000 0.01 adam – r1 1m 30s".split()
-    assert lines[2].split() == "2 completed 0.2500* 0.02 sgd 0.9 r2 4.0s".split()
+    assert lines[1].split() == ["1", "completed", "0.5000", "0.01", "adam", "–", "r1", "1m", "30s"]
+    assert lines[2].split() == ["2", "completed", "0.2500*", "0.02", "sgd", "0.9", "r2", "4.0s"]
     assert "failed" in lines[3]
     assert "CUDA out of memory" in lines[3]
     assert "completed (pruned)" in lines[4]
