@@ -199,14 +199,16 @@ def test_nothing_global_is_touched_and_nothing_loaded_before() -> None:
         "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
         "import matplotlib\n"
         "before = dict(matplotlib.rcParams)\n"
-        "import podstack.sweeps.pictures\n"
-        "print(before == dict(matplotlib.rcParams), 'matplotlib.pyplot' in sys.modules)"
+        "import podstack.sweeps.pictures as pictures\n"
+        "pictures.Picture().subplots()\n"
+        "import matplotlib.pyplot as plt\n"
+        "print(before == dict(matplotlib.rcParams), plt.get_fignums())"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert done.stdout == "True False\n"
+    assert done.stdout == "True []\n"
 
 
 def test_without_matplotlib_it_says_what_to_install() -> None:
