@@ -14,6 +14,8 @@ PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1
 PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)
 PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL     what an integration takes for the
                     arguments that it was not given; tags between commas
+PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS      set by `podstack sweep agent` for the command that
+                    it starts, whose first run then is the trial's, under PODSTACK_RUN_ID
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
@@ -289,6 +291,41 @@ def _no_capture(*wrong: object) -> UsageError:
 def job() -> dict[str, str]:
     """The few variables that say where a run was placed and what changes its results."""
     return {name: os.environ[name] for name in _JOB if name in os.environ}
+
+
+def variable(name: str) -> str:
+    """A variable that a sweep's command asks for by its name; empty where it is not set."""
+    return os.environ.get(name, "")
+
+
+def for_child(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that this one starts, with some variables set."""
+    return {**os.environ, **changes}
+
+
+class GivenTrial(NamedTuple):
+    """The trial of a sweep that an agent started this process for."""
+
+    sweep: str
+    trial: str
+    run: str
+    experiment: str
+    params: Mapping[str, Any]  # nested
+
+
+def given_trial() -> GivenTrial | None:
+    """PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS, _RUN_ID and _EXPERIMENT; None without."""
+    names = ("SWEEP_ID", "SWEEP_TRIAL", "RUN_ID", "EXPERIMENT")
+    found = [os.environ.get(f"PODSTACK_{name}", "") for name in names]
+    if not all(found):
+        return None
+    import json
+
+    try:
+        params = json.loads(os.environ.get("PODSTACK_SWEEP_PARAMS") or "{}")
+    except ValueError:
+        params = {}
+    return GivenTrial(*found, params if isinstance(params, dict) else {})
 
 
 def notebook() -> str | None:
