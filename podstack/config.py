@@ -14,8 +14,10 @@ PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1
 PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)
 PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL     what an integration takes for the
                     arguments that it was not given; tags between commas
-PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS      set by `podstack sweep agent` for the command that
-                    it starts, whose first run then is the trial's, under PODSTACK_RUN_ID
+PODSTACK_SWEEP_PATIENCE     seconds of silence after which a trial is offered again  (300)
+PODSTACK_SWEEP_TIMEOUT      seconds that asking for a trial outlasts a store that is down    (60)
+PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS     set by `podstack sweep agent` for the command
+                    that it starts, whose first run then is the trial's: PODSTACK_RUN_ID
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
@@ -130,13 +132,36 @@ def finish_timeout() -> float:
     Raises:
         UsageError: it is no number of seconds.
     """
-    text = os.environ.get("PODSTACK_FINISH_TIMEOUT") or "30"
+    return _seconds("PODSTACK_FINISH_TIMEOUT", "30")
+
+
+def sweep_patience() -> float:
+    """Seconds of silence after which a trial is offered again: PODSTACK_SWEEP_PATIENCE, else 300.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    return _seconds("PODSTACK_SWEEP_PATIENCE", "300")
+
+
+def sweep_timeout() -> float:
+    """Seconds for which a trial is asked for while the store is down: PODSTACK_SWEEP_TIMEOUT,
+    else 60.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    return _seconds("PODSTACK_SWEEP_TIMEOUT", "60")
+
+
+def _seconds(variable: str, default: str) -> float:
+    text = os.environ.get(variable) or default
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e9:
-        raise UsageError(f"PODSTACK_FINISH_TIMEOUT is a number of seconds, not {short(text)}.")
+        raise UsageError(f"{variable} is a number of seconds, not {short(text)}.")
     return seconds
 
 
@@ -315,9 +340,11 @@ class GivenTrial(NamedTuple):
 
 def given_trial() -> GivenTrial | None:
     """PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS, _RUN_ID and _EXPERIMENT; None without."""
-    names = ("SWEEP_ID", "SWEEP_TRIAL", "RUN_ID", "EXPERIMENT")
-    found = [os.environ.get(f"PODSTACK_{name}", "") for name in names]
-    if not all(found):
+    found = {
+        name: os.environ.get(f"PODSTACK_{name}", "")
+        for name in ("SWEEP_ID", "SWEEP_TRIAL", "RUN_ID", "EXPERIMENT")
+    }
+    if not all(found.values()):
         return None
     import json
 
@@ -325,7 +352,13 @@ def given_trial() -> GivenTrial | None:
         params = json.loads(os.environ.get("PODSTACK_SWEEP_PARAMS") or "{}")
     except ValueError:
         params = {}
-    return GivenTrial(*found, params if isinstance(params, dict) else {})
+    return GivenTrial(
+        sweep=found["SWEEP_ID"],
+        trial=found["SWEEP_TRIAL"],
+        run=found["RUN_ID"],
+        experiment=found["EXPERIMENT"],
+        params=params if isinstance(params, dict) else {},
+    )
 
 
 def notebook() -> str | None:

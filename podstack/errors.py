@@ -5,7 +5,7 @@ PodstackError
 │   └── WrongTypeError  (TypeError)            a value of a kind that cannot be stored
 ├── NotFoundError       (KeyError)             no such run, experiment, metric or artifact
 ├── RunClosedError      (RuntimeError)         the run is already finished
-├── TrialsFailedError   (RuntimeError)         a sweep's first trials all failed: none is tried any more
+├── TrialsFailedError   (RuntimeError)         a sweep's first trials all failed
 ├── MissingExtraError   (ModuleNotFoundError)  an optional dependency is not installed
 └── BackendError        (OSError)              storage refused; carries .url and .key
     ├── BlobMissing     (FileNotFoundError)

@@ -1,6 +1,7 @@
 """How a trial's parameters become a command: placeholders, W&B's macros, or appended arguments.
 
-- `{lr}` anywhere in a word is the value of `lr`; `{optimizer.lr}` or `{optimizer/lr}` of a nested one
+- `{lr}` anywhere in a word is the value of `lr`, `{optimizer.lr}` or `{optimizer/lr}` of a nested
+  parameter
 - a word that is `${args}`, `${args_no_hyphens}`, `${args_no_boolean_flags}`, `${args_json}`,
   `${program}`, `${interpreter}`, `${env}` or `${envvar:NAME}` is what W&B's agent puts there
 - a command with neither gets `--name=value` appended for each parameter

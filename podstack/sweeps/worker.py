@@ -195,6 +195,9 @@ def _serve(
         if trial is None:
             connection.send(Nothing())
             continue
+        if stop.asked:
+            trial.release()
+            return
         connection.send(Took(trial.number))
         connection.send(play(client, sweep, trial, function, stop))
 
