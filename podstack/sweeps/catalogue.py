@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from podstack import names
@@ -18,8 +18,13 @@ from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.sweep import Sweep
 
 
-def create(store: Store, wanted: Wanted, experiment: str, warm_start: object = None) -> Sweep:
+def create(
+    store: Store, wanted: Wanted, experiment: Callable[[], str], warm_start: object = None
+) -> Sweep:
     """Make a sweep; the store has it when this returns.
+
+    Args:
+        experiment: gives the id of its experiment; asked once all else is right.
 
     Raises:
         UsageError, WrongTypeError: an argument cannot be; nothing was stored.
@@ -28,7 +33,8 @@ def create(store: Store, wanted: Wanted, experiment: str, warm_start: object = N
         BackendError: the store does not take it.
     """
     check_online(store)
-    definition = creating.definition_of(wanted, experiment, _warm(store, wanted, warm_start))
+    definition = creating.definition_of(wanted, "", _warm(store, wanted, warm_start))
+    definition = definition._replace(experiment=experiment())
     sweep = creating.create(ledger_of(store, definition.id), definition)
     if not store.disabled:
         creating.announce(definition, store.url)

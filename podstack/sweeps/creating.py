@@ -116,9 +116,7 @@ def _space(wanted: Wanted) -> SearchSpace:
 
 def _objective(wanted: Wanted) -> Objective:
     if wanted.objective_metric is None:
-        raise UsageError(
-            "A sweep needs the metric that it improves: objective_metric='val_loss'."
-        )
+        raise UsageError("A sweep needs the metric that it improves: objective_metric='val_loss'.")
     metric = names.check_name("metric", wanted.objective_metric)
     if wanted.direction is not None:
         return Objective(metric, _direction(wanted.direction))
@@ -221,7 +219,10 @@ def _fitting(space: SearchSpace, trials: Iterable[TrialRecord]) -> tuple[TrialRe
         say(f"{len(given) - len(fitting)} of {len(given)} earlier trials do not fit the space")
     return tuple(
         TrialRecord(
-            number=-place, params=trial.params, status=trial.status, value=trial.value,
+            number=-place,
+            params=trial.params,
+            status=trial.status,
+            value=trial.value,
             run=trial.run,
         )
         for place, trial in enumerate(fitting)

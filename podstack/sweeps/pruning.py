@@ -29,9 +29,7 @@ def check_pruner(name: object) -> str:
     return str(name)
 
 
-def should_prune(
-    definition: Definition, trials: Sequence[TrialRecord], number: int
-) -> bool:
+def should_prune(definition: Definition, trials: Sequence[TrialRecord], number: int) -> bool:
     """Whether trial `number` may end early, given what all trials reported.
 
     Raises:

@@ -10,9 +10,7 @@ from podstack.sweeps.definition import Definition
 from podstack.sweeps.records import Objective, TrialRecord
 
 
-def reason_to_stop(
-    definition: Definition, trials: Iterable[TrialRecord], now: float
-) -> str | None:
+def reason_to_stop(definition: Definition, trials: Iterable[TrialRecord], now: float) -> str | None:
     """Why no further trial is given out, by the sweep's own rules; None where none says so.
 
     Args:

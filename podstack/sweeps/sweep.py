@@ -240,9 +240,7 @@ class Sweep:
         return f"Sweep({self.id!r}, {self.name!r}, {self.status}, {done}{size} completed)"
 
 
-def progress_of(
-    definition: Definition, trials: list[TrialRecord], total: int | None
-) -> Progress:
+def progress_of(definition: Definition, trials: list[TrialRecord], total: int | None) -> Progress:
     """How far a sweep is, from its records."""
     counts = {status: 0 for status in (COMPLETED, FAILED, KILLED)}
     for trial in trials:
