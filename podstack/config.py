@@ -331,20 +331,20 @@ def for_child(changes: Mapping[str, str]) -> dict[str, str]:
 class GivenTrial(NamedTuple):
     """The trial of a sweep that an agent started this process for."""
 
-    sweep: str
-    trial: str
-    run: str
+    uri: str
+    project: str
     experiment: str
+    run: str
+    sweep: str
+    number: int
     params: Mapping[str, Any]  # nested
 
 
 def given_trial() -> GivenTrial | None:
-    """PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS, _RUN_ID and _EXPERIMENT; None without."""
-    found = {
-        name: os.environ.get(f"PODSTACK_{name}", "")
-        for name in ("SWEEP_ID", "SWEEP_TRIAL", "RUN_ID", "EXPERIMENT")
-    }
-    if not all(found.values()):
+    """What the variables say that an agent sets; None where it did not."""
+    names = ("URI", "PROJECT", "EXPERIMENT", "RUN_ID", "SWEEP_ID", "SWEEP_TRIAL")
+    found = {name: os.environ.get(f"PODSTACK_{name}", "") for name in names}
+    if not all(found.values()) or not found["SWEEP_TRIAL"].isdecimal():
         return None
     import json
 
@@ -353,10 +353,12 @@ def given_trial() -> GivenTrial | None:
     except ValueError:
         params = {}
     return GivenTrial(
-        sweep=found["SWEEP_ID"],
-        trial=found["SWEEP_TRIAL"],
-        run=found["RUN_ID"],
+        uri=found["URI"],
+        project=found["PROJECT"],
         experiment=found["EXPERIMENT"],
+        run=found["RUN_ID"],
+        sweep=found["SWEEP_ID"],
+        number=int(found["SWEEP_TRIAL"]),
         params=params if isinstance(params, dict) else {},
     )
 

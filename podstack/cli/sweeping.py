@@ -43,9 +43,7 @@ def create(
     session.paper.note(f"work on it: podstack sweep agent {sweep.id} -- COMMAND")
 
 
-@command(
-    "agent", group=sweep_group
-)
+@command("agent", group=sweep_group)
 def agent(
     session: Session,
     sweep: Annotated[
@@ -203,5 +201,3 @@ def _joined(session: Session, said: SweepFile, experiment: str | None) -> Sweep:
     made = _created(session, said, experiment)
     session.paper.note(f"podstack: made sweep {made.id}")
     return made
-
-

@@ -16,7 +16,7 @@ from podstack import config
 from podstack.console import say
 from podstack.errors import NotFoundError, UsageError
 from podstack.extending import numbers_in
-from podstack.names import COMPLETED, FAILED, KILLED, new_run_id
+from podstack.names import COMPLETED, FAILED, KILLED, experiment_id, new_run_id
 from podstack.points import SYSTEM
 from podstack.sweeps.child import Child, Outcome
 from podstack.sweeps.command_line import Command, shown
@@ -95,9 +95,9 @@ class Agent:
         return ended
 
     def _next(self, interruption: Interruption) -> Trial | None:
-        while not interruption.asked:
+        while not interruption.is_asked():
             trial = self._sweep.suggest(wait=_WAIT if self._waits else 0.0)
-            if trial is not None and interruption.asked:
+            if trial is not None and interruption.is_asked():
                 trial.release()
                 return None
             if trial is not None or not self._waits or self._sweep.status != "running":
@@ -131,6 +131,12 @@ class Agent:
         say_of_trial(self._sweep, trial.number, verdict.status, value, reason)
         self._failures.note(verdict.status, verdict.error)
 
+    @property
+    def _experiment(self) -> str:
+        """A word for the sweep's experiment that integrations, which take a name, take too."""
+        of = self._sweep.experiment_id
+        return of if experiment_id(of) == of else self._client.get_experiment(of).name
+
     def _environment(self, trial: Trial, run_id: str) -> dict[str, str]:
         settings = self._client._store.portable_settings
         token = {"PODSTACK_API_TOKEN": settings.api_token} if settings.api_token else {}
@@ -139,7 +145,7 @@ class Agent:
                 "PYTHONUNBUFFERED": "1",  # what it prints goes through a pipe, and is shown at once
                 "PODSTACK_URI": settings.uri,
                 "PODSTACK_PROJECT": settings.project,
-                "PODSTACK_EXPERIMENT": self._sweep.experiment_id,
+                "PODSTACK_EXPERIMENT": self._experiment,
                 "PODSTACK_RUN_ID": run_id,
                 "PODSTACK_SWEEP_ID": self._sweep.id,
                 "PODSTACK_SWEEP_TRIAL": trial.id,

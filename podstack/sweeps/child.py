@@ -80,7 +80,7 @@ class Child:
         """
         signalled: float | None = None
         while (code := self._code()) is None:
-            if signalled is None and interruption.asked:
+            if signalled is None and interruption.is_asked():
                 signalled = monotonic()
                 self._signal(interruption.signal or signal.SIGTERM)
             elif signalled is not None and (

@@ -26,8 +26,7 @@ class Interruption:
         self.count = 0
         self._before: dict[signal.Signals, Any] = {}
 
-    @property
-    def asked(self) -> bool:
+    def is_asked(self) -> bool:
         """Whether an end was asked for."""
         return self.count > 0
 

@@ -135,11 +135,11 @@ def _loaded(path: Path) -> Any:
 
 def _yaml(text: str, path: Path) -> Any:
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]  # it ships no types
     except ModuleNotFoundError as error:
         raise MissingExtraError.for_(error, extra="sweeps", also=("yaml",)) from error
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # it ships no types
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Numbers, texts, lists and dicts; a key that is there twice is refused."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -152,7 +152,7 @@ def _yaml(text: str, path: Path) -> Any:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789."))
     try:
-        return yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
+        return yaml.load(text, Loader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is no YAML: {error}") from error
 
@@ -308,6 +308,4 @@ def _check_keys(said: Mapping[str, Any], known: Iterable[str], path: Path, below
 
     near = get_close_matches(wrong[0], list(known), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise UsageError(
-        f"{path}: {below}{short(wrong[0])} is none of {', '.join(known)}.{hint}"
-    )
+    raise UsageError(f"{path}: {below}{short(wrong[0])} is none of {', '.join(known)}.{hint}")

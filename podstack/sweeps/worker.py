@@ -12,6 +12,7 @@ from time import sleep
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from podstack import config
 from podstack.config import Settings
 from podstack.endings import traceback_text
 from podstack.errors import PodstackError, UsageError, WrongTypeError
@@ -94,11 +95,14 @@ class Stop:
     """An end that the pool asked for. It interrupts the user's function, and nothing else."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self._asked = False
         self.interrupts = False
 
+    def is_asked(self) -> bool:
+        return self._asked
+
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        first, self.asked = not self.asked, True
+        first, self._asked = not self._asked, True
         if first and self.interrupts:
             raise KeyboardInterrupt
 
@@ -129,9 +133,9 @@ def _call(function: Function, trial: Trial, run: Run, sweep: Sweep, stop: Stop) 
     told = None
     try:
         stop.interrupts = True
-        if not stop.asked:
+        if not stop.is_asked():
             told = function(trial, run) if takes_run(function) else function(trial)
-        if stop.asked:  # before the call, or caught inside of it, as frameworks do
+        if stop.is_asked():  # before the call, or caught inside of it, as frameworks do
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         stop.interrupts = False
@@ -174,6 +178,7 @@ def _ended(sweep: Sweep, trial: Trial, error: str | None) -> Ended:
 def work(connection: Connection, settings: Settings, sweep_id: str, function: Function) -> None:
     """The whole life of a worker process."""
     stop = Stop()
+    config.be_quiet()  # the pool tells what there is to tell
     signal.signal(signal.SIGINT, _ignore)  # a terminal sends it to all; the pool says what follows
     signal.signal(signal.SIGTERM, stop)
     _end_with(os.getppid())
@@ -190,12 +195,12 @@ def _serve(
 ) -> None:
     sweep = client.get_sweep(sweep_id)
     connection.send(Ready())
-    while not stop.asked and _asked(connection, stop):
+    while not stop.is_asked() and _asked(connection, stop):
         trial = sweep.suggest()
         if trial is None:
             connection.send(Nothing())
             continue
-        if stop.asked:
+        if stop.is_asked():
             trial.release()
             return
         connection.send(Took(trial.number))
@@ -205,7 +210,7 @@ def _serve(
 def _asked(connection: Connection, stop: Stop) -> bool:
     """Wait for the pool to ask for a trial; False once none is wanted any more."""
     while not connection.poll(_LOOK / 4):
-        if stop.asked:
+        if stop.is_asked():
             return False
     return bool(connection.recv() == TAKE)
 

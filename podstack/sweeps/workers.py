@@ -230,10 +230,10 @@ class Pool:
         with Interruption() as interruption:
             try:
                 self._start()
-                while not interruption.asked and not self._is_done():
+                while not interruption.is_asked() and not self._is_done():
                     self._look()
                     self._bar.show()
-                if interruption.asked:
+                if interruption.is_asked():
                     self._bar.told("interrupted: the trials that run are offered again")
             finally:
                 self._end(interruption)
@@ -337,7 +337,7 @@ class Pool:
     def _end(self, interruption: Interruption) -> None:
         """Let the workers go: those that have a trial are interrupted, and in the end killed."""
         for hand in self._hands:
-            if hand.is_free and not interruption.asked:
+            if hand.is_free and not interruption.is_asked():
                 hand.say(LEAVE)
             else:
                 hand.process.terminate()
