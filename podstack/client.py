@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from podstack.index import RunRow
     from podstack.query import RunTable
     from podstack.sweeps.sweep import Sweep
+    from podstack.sweeps.sweep_table import SweepTable
     from podstack.sweeps.trial import Trial
 
 Tags = list[str] | tuple[str, ...] | str
@@ -537,7 +538,7 @@ class MLOpsClient:
         experiment_id: str | None = None,
         *,
         experiment: str | Experiment | None = None,
-    ) -> list[Sweep]:
+    ) -> SweepTable:
         """All sweeps that are not deleted, oldest first; those of one experiment if it is given."""
         from podstack.sweeps import catalogue
 
