@@ -11,6 +11,7 @@ from podstack.cli.paper import Paper
 from podstack.columns import moment
 from podstack.display import duration
 from podstack.names import RUNNING, printable
+from podstack.sweeps.sweep_table import facts_of as sweep_facts
 from podstack.sweeps.telling import (
     bar_of,
     best_line,
@@ -19,7 +20,7 @@ from podstack.sweeps.telling import (
     params_line,
     time_left,
 )
-from podstack.tables import Column
+from podstack.tables import WHOLE, Column
 
 if TYPE_CHECKING:
     from podstack.sweeps.records import TrialRecord
@@ -59,7 +60,7 @@ def _lines(sweep: Sweep) -> Iterator[tuple[str, str]]:
     if progress.total:
         share = ended_of(progress) / progress.total
         yield f"  {bar_of(progress, _WIDTH):░<{_WIDTH}} {share:4.0%}", ""
-    left = time_left(progress) if sweep.status == RUNNING else None
+    left = time_left(sweep)
     more = f", about {duration(left)} left" if left else ""
     yield f"  {counted(progress)} · {duration(progress.elapsed)}{more}", ""
     if best is not None:
@@ -77,34 +78,9 @@ def _at_work(records: Sequence[TrialRecord]) -> list[Column]:
             [duration(now - record.started) if record.started else "" for record in records],
             right=True,
         ),
-        Column("run", [record.run or "" for record in records]),
+        Column("run", [record.run or "" for record in records], least=WHOLE),
         Column("parameters", [params_line(dict(record.params)) for record in records], rank=1),
     ]
-
-
-def columns(sweeps: Sequence[Sweep]) -> list[Column]:
-    """The table of `sweep list`."""
-    rows = [row_of(sweep) for sweep in sweeps]
-    total = ["" if row["total"] is None else f"/{row['total']}" for row in rows]
-    return [
-        Column("sweep", [row["id"] for row in rows], least=40),
-        Column("name", [row["name"] for row in rows]),
-        Column("status", [row["status"] for row in rows], is_status=True),
-        Column(
-            "ended",
-            [f"{row['ended']}{of}" for row, of in zip(rows, total, strict=True)],
-            right=True,
-        ),
-        Column("objective", [row["objective"] for row in rows]),
-        Column("best", [_number(row["best_value"]) for row in rows], right=True),
-        Column("strategy", [row["strategy"] for row in rows], rank=2),
-        Column("experiment", [row["experiment"] for row in rows], rank=1),
-        Column("created", [moment(row["created"]) for row in rows], rank=3),
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
 
 
 def _last_line(record: TrialRecord) -> str:
@@ -116,34 +92,14 @@ def _last_line(record: TrialRecord) -> str:
 # As facts --------------------------------------------------------------------------------------
 
 
-def row_of(sweep: Sweep) -> dict[str, Any]:
-    """One sweep among others."""
-    progress = sweep.progress
-    return {
-        "id": sweep.id,
-        "name": sweep.name,
-        "experiment": sweep.experiment_id,
-        "strategy": sweep.strategy,
-        "objective": sweep.objective.metric,
-        "direction": sweep.objective.direction,
-        "status": sweep.status,
-        "stop_reason": sweep.stop_reason,
-        "ended": ended_of(progress),
-        "total": progress.total,
-        "best_value": progress.best_value,
-        "created": sweep.definition.created,
-    }
-
-
 def facts_of(sweep: Sweep) -> dict[str, Any]:
     """All of `sweep status --json`."""
     best = sweep.best_trial
     return {
-        **row_of(sweep),
-        "max_trials": sweep.max_trials,
+        **sweep_facts(sweep),
         "parameters": sweep.parameters,
-        "progress": sweep.progress._asdict(),
-        "time_left": time_left(sweep.progress) if sweep.status == RUNNING else None,
+        "elapsed": sweep.progress.elapsed,
+        "time_left": time_left(sweep),
         "best": None if best is None else best_facts(sweep, best),
         "trials": [_facts(record) for record in sweep.records()],
     }

@@ -121,13 +121,14 @@ def best(
     from podstack.sweeps.telling import best_line
 
     found = _sweep(session, sweep)
+    if form is not None:
+        _tell(session, form, found.best_as(form))
+        return
     trial = found.best_trial
     if trial is None:
-        raise UsageError(f"Sweep {found.name} has no completed trial yet.")
+        raise UsageError(f"Sweep {found.name} has no completed trial yet, so none is best.")
     if session.is_json:
         session.paper.json(sweep_status.best_facts(found, trial))
-    elif form is not None:
-        session.paper.line(found.best_as(form))
     else:
         session.paper.line(best_line(found, trial))
 
@@ -135,16 +136,14 @@ def best(
 @command("list", reads=True, group=sweep_group)
 def list_sweeps(session: Session, experiment: OfExperiment = None) -> None:
     """List the sweeps, newest first."""
-    from podstack.cli import sweep_status
+    from podstack.sweeps.sweep_table import SweepTable
 
-    found = session.client.list_sweeps(
-        None if experiment is None else session.experiment(experiment).id
-    )
-    ordered = sorted(found, key=lambda sweep: sweep.definition.created, reverse=True)
+    of = None if experiment is None else session.experiment(experiment).id
+    found = SweepTable(reversed(session.client.list_sweeps(of)))
     if session.is_json:
-        session.paper.json([sweep_status.row_of(sweep) for sweep in ordered])
+        session.paper.json(found.to_dicts())
     else:
-        session.paper.table(sweep_status.columns(ordered))
+        session.paper.table(found.text_columns())
 
 
 @command("stop", group=sweep_group)
@@ -157,6 +156,13 @@ def stop(
     found = _sweep(session, sweep)
     found.stop(reason)
     session.paper.line(f"stopped sweep {found.name}")
+
+
+def _tell(session: Session, what: str, text: str) -> None:
+    if session.is_json:
+        session.paper.json({what: text})
+    else:
+        session.paper.text(text)
 
 
 # What they share -------------------------------------------------------------------------------

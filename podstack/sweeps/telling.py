@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from podstack import config
-from podstack.clock import monotonic
+from podstack.clock import monotonic, now
 from podstack.console import say
 from podstack.display import duration
-from podstack.names import COMPLETED, printable
+from podstack.names import COMPLETED, RUNNING, printable
 from podstack.parameters import flat_parameters
+from podstack.sweeps import outlook
 from podstack.sweeps.records import TrialRecord
 from podstack.tables import cut, terminal_width
 
@@ -91,12 +92,11 @@ def bar_of(progress: Progress, width: int = _BAR) -> str:
     return "█" * int(width * ended_of(progress) / progress.total)
 
 
-def time_left(progress: Progress) -> float | None:
-    """Seconds, if the rest goes as the trials so far; None where nobody knows."""
-    ended = ended_of(progress)
-    if not ended or progress.remaining is None:
+def time_left(sweep: Sweep) -> float | None:
+    """Seconds until it is over, if the rest takes as long as the latest trials; None if unknown."""
+    if sweep.status != RUNNING:
         return None
-    return progress.elapsed / ended * progress.remaining
+    return outlook.seconds_left(sweep.records(), sweep.progress.total, now())
 
 
 def _ending(sweep: Sweep) -> str:
@@ -151,8 +151,10 @@ class Bar:
     def _drawn(self) -> str:
         progress, best = self._sweep.progress, self._sweep.best_trial
         found = f" · best {self._sweep.objective.metric} {best.value:.6g}" if best else ""
-        bar = f"{bar_of(progress):<{_BAR}} " if progress.total else ""
-        return printable(f"{self._sweep.name} {bar}{counted(progress)}{found}")
+        bar = f"{bar_of(progress):░<{_BAR}} " if progress.total else ""
+        left = time_left(self._sweep)
+        rest = f" · about {duration(left)} left" if left else ""
+        return printable(f"{self._sweep.name} {bar}{counted(progress)}{found}{rest}")
 
     def _write(self, text: str) -> None:
         try:
