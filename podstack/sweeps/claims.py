@@ -69,10 +69,11 @@ class Claims:
         self.interval = min(usual, self.patience / 5)
         self._warner = Warner()
         self._others = Others(store, self.patience)
-        self._begin()
+        self.begin()
         renew_in_child(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """As a new writer, who has nothing."""
         self._writer: str | None = None
         self._held: dict[int, Held] = {}
         self._lock = threading.RLock()  # guards both, and is never held during a request
@@ -81,7 +82,7 @@ class Claims:
 
     def renew_in_child(self) -> None:
         """A child has none of its parent's trials."""
-        self._begin()
+        self.begin()
 
     @property
     def writer(self) -> str:

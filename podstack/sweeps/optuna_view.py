@@ -3,7 +3,8 @@
 Of Optuna only what it documents for writers of samplers and storages is used: `BaseStorage`, here
 a list that is read; `sample_relative`, asked for one group of parameters after the other, where a
 group is what shares its condition (Optuna's own `group=True` finds such groups by looking at every
-trial; we know them). No study of Optuna's is kept, and its logging is not touched.
+trial; we know them). No study of Optuna's is kept; its logging is not touched, but for the
+module of the Gaussian process.
 
 Spaces are translated so that nothing is lost: a list becomes the places in it (to Optuna 1 and
 True are one value), a range with steps the number of the step, a bell curve the share of draws
@@ -12,6 +13,7 @@ below a value, so that its model starts from the bell curve too.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -217,6 +219,8 @@ def _trial(
 def _new_sampler(name: str, seed: int) -> BaseSampler:
     with _without_experimental_warnings():
         if name == "gp":
+            # It warns at its first use if greenlet, which makes it faster, is not installed.
+            logging.getLogger("optuna._gp").setLevel(logging.ERROR)
             return GPSampler(seed=seed, n_startup_trials=STARTUP)
         return TPESampler(
             seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from podstack import clock, keys, oplog
 from podstack.clock import hybrid_clock, monotonic
-from podstack.errors import NotFoundError
+from podstack.errors import BackendError, NotFoundError
 from podstack.forks import renew_in_child
 from podstack.oplog import Fold, Op
 from podstack.reader import OpLogs
@@ -24,6 +24,7 @@ from podstack.sweeps.stopping import reason_to_stop
 from podstack.sweeps.strategies import Strategy, make_strategy
 
 _RECOMPUTED = ("grid", "random")  # strategies that give a number the same parameters any time
+_MOMENTS = 5.0  # seconds that the end of a trial waits to hear whether another ended it
 _GLANCE, _GLANCE_ELSEWHERE = 0.5, 5.0  # seconds between two looks at others' reports
 
 
@@ -47,7 +48,8 @@ class Register:
         renew_in_child(self)
 
     def _begin(self) -> None:
-        self.lock = threading.RLock()  # guards what was read
+        self.lock = threading.RLock()  # guards what was read; never held during a request
+        self._reading = threading.RLock()
         self._glance_due = 0.0
 
     def renew_in_child(self) -> None:
@@ -61,7 +63,7 @@ class Register:
         Raises:
             BackendError: it does not answer.
         """
-        with self.lock:
+        with self._reading:
             self._logs.fold()
             ops = self._logs.ops_beyond(self._read)
             self._read += len(ops)
@@ -78,6 +80,16 @@ class Register:
             pause = _GLANCE if self.store.delivery is None else _GLANCE_ELSEWHERE
             self._glance_due = monotonic() + pause
             self.refresh()
+
+    def refresh_if_it_answers(self) -> bool:
+        """The same, but for moments at most, and without an error: whether the store answered."""
+        delivery = self.store.delivery
+        try:
+            if delivery is None:
+                return self.refresh() is self
+            return delivery.asked(lambda: self.refresh() is self, _MOMENTS)
+        except BackendError:
+            return False
 
     def _hear(self, ops: list[Op]) -> None:
         with self.lock:
@@ -120,22 +132,21 @@ class Register:
             NotFoundError: there is no such sweep.
             DamagedError: it cannot be understood.
         """
-        with self.lock:
-            if self._definition is None:
-                if not self.exists and not self.refresh().exists:
-                    raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+        if self._definition is None:
+            if not self.exists and not self.refresh().exists:
+                raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+            with self.lock:
                 self._definition = Definition.of(self.id, self._facts)
-            return self._definition
+        return self._definition
 
     @property
     def strategy(self) -> Strategy:
-        with self.lock:
-            if self._strategy is None:
-                d = self.definition
-                self._strategy = make_strategy(
-                    d.strategy, d.space, d.objective, seed=d.seed, options=d.options
-                )
-            return self._strategy
+        if self._strategy is None:
+            d = self.definition
+            self._strategy = make_strategy(
+                d.strategy, d.space, d.objective, seed=d.seed, options=d.options
+            )
+        return self._strategy
 
     @property
     def has_params_at_once(self) -> bool:
@@ -173,8 +184,7 @@ class Register:
             return "It was deleted."
         if self.is_complete:
             return None
-        with self.lock:
-            return reason_to_stop(self.definition, self._states.records, clock.now())
+        return reason_to_stop(self.definition, self.records(), clock.now())
 
     # Its trials ----------------------------------------------------------------------------
 

@@ -180,8 +180,8 @@ def _finite(what: str, number: float) -> float:
 
 def _number(given: Mapping[str, object], key: str) -> float:
     if key not in given:
-        raise UsageError(f"{key} is missing. {' and '.join(repr(k) for k in given)} alone say "
-                         "too little.")  # fmt: skip
+        beside = ", ".join(short(other) for other in given)
+        raise UsageError(f"{key} is missing{f' beside {beside}' if beside else ''}.")
     value = _plain(given[key])
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise WrongTypeError(f"{key} is {short(given[key])}, not a number.")

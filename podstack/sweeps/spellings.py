@@ -102,12 +102,17 @@ def _exponents(given: _Given, sign: int = 1) -> tuple[float, float]:
     """Bounds that W&B gives as exponents of e, as values."""
     low, high = sorted(sign * bound for bound in _bounds(given))
     try:
-        return math.exp(low), math.exp(high)
+        return _shortened(math.exp(low)), _shortened(math.exp(high))
     except OverflowError:
         raise UsageError(
             f"e to the power of {high!r} is beyond float64: W&B's bounds are exponents here. "
             "Did you mean 'log_uniform_values'?"
         ) from None
+
+
+def _shortened(value: float) -> float:
+    """Twelve digits: exp(log(256)) is 255.99999999999991, and 256 was meant."""
+    return float(f"{value:.12g}")
 
 
 def _bounds(given: _Given) -> tuple[float, float]:

@@ -27,6 +27,7 @@ _SUBJECTS = (
     "keras",
     "transformers",
     "accelerate",
+    "suggestions",
 )
 _SLOW = ("remote", "latency", "shipping", "server")  # they wait for stores
 

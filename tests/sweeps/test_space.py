@@ -74,7 +74,7 @@ def kind(written: object) -> str:
 # What may be written ---------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(_SPACES)
 def test_a_space_read_back_from_its_json_is_the_same_space(written: dict[str, Any]) -> None:
     space = SearchSpace.parse(written)
@@ -85,7 +85,7 @@ def test_a_space_read_back_from_its_json_is_the_same_space(written: dict[str, An
     assert again.names == space.names
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(_WRITTEN, st.floats(0, 1, exclude_max=True))
 def test_what_is_drawn_is_contained(written: dict[str, Any], unit: float) -> None:
     distribution = only(written)
@@ -95,7 +95,7 @@ def test_what_is_drawn_is_contained(written: dict[str, Any], unit: float) -> Non
     assert distribution.contains(distribution.at(1 - 2**-53))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(_WRITTEN)
 def test_each_point_of_a_grid_is_contained_and_different(written: dict[str, Any]) -> None:
     distribution = only(written)
@@ -106,7 +106,7 @@ def test_each_point_of_a_grid_is_contained_and_different(written: dict[str, Any]
     assert len({(type(point), point) for point in points}) == len(points)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(_WRITTEN, st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2).map(sorted))
 def test_larger_shares_never_give_smaller_numbers(
     written: dict[str, Any], units: list[float]
