@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from podstack.directions import MINIMIZE
@@ -24,14 +24,14 @@ from podstack.tables import cell, cut
 
 TRIAL, BEST, LOST = "#3355ee", "#bb2288", "#776600"
 GREY = "#808890"
-PLAIN = {"parse_math": False, "usetex": False}  # of every text that a user wrote
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # of every text that a user wrote
 _LONGEST = 28  # characters of a name or a label
 MOST_LABELS = 12  # of a list of values on an axis
 _SPREAD = 1_000.0  # largest over smallest value: from there on the axis is logarithmic
 DENSE = 150  # trials from which on points and lines are thinner
 
 
-class Picture(Figure):  # type: ignore[misc]  # matplotlib ships no types that we read
+class Picture(Figure):
     """A figure that shows in a notebook whatever backend is on. `savefig` writes it."""
 
     def __init__(self, width: float = 7.0, height: float = 4.0) -> None:
@@ -125,10 +125,10 @@ def value_axis(axis: Any, set_scale: Any, values: Sequence[Any]) -> None:
 
 def value_colours(values: Any) -> Any:
     """From the 2nd to the 98th percentile, so that one outlier does not take all colours."""
-    low, high = (
-        float(each) for each in np.percentile(values, (2, 98) if len(values) > 20 else (0, 100))
-    )
-    return Normalize(low, high if high > low else low + (abs(low) * 0.01 or 1.0), clip=True)
+    ends = (2, 98) if len(values) > 20 else (0, 100)
+    low, high = (float(each) for each in np.percentile(values, ends))
+    kind = LogNorm if is_wide(values) else Normalize
+    return kind(low, high if high > low else low + (abs(low) * 0.01 or 1.0), clip=True)
 
 
 def colormap_of(objective: Objective) -> str:

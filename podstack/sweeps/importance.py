@@ -34,6 +34,7 @@ from podstack.sweeps.definition import Definition
 from podstack.sweeps.distributions import Categorical, Distribution
 from podstack.sweeps.records import JsonValue, TrialRecord
 from podstack.sweeps.scales import share_below, varied
+from podstack.sweeps.spacing import is_number
 from podstack.tables import cell, cut, plain_lines, terminal_width, width_of
 
 FANOVA, PED_ANOVA = "fanova", "ped-anova"
@@ -247,10 +248,11 @@ class _Code(NamedTuple):
     of: Distribution
     distribution: Any
 
-    def encoded(self, value: JsonValue) -> float | int:
+    def encoded(self, value: JsonValue) -> float | int | None:
+        """None for what the space cannot have given."""
         if isinstance(self.of, Categorical):
-            return self.of.index_of(value) or 0
-        return share_below(self.of, value)
+            return self.of.place_of(value) if self.of.contains(value) else None
+        return share_below(self.of, value) if is_number(value) else None
 
 
 def _code(optuna: Any, distribution: Distribution) -> _Code:
@@ -270,8 +272,9 @@ def _frozen(optuna: Any, record: TrialRecord, codes: Mapping[str, _Code], evalua
     may_lack = evaluator == PED_ANOVA and int(optuna.__version__.partition(".")[0]) >= 5
     params: dict[str, float | int] = {}
     for name, code in codes.items():
-        if name in record.params:
-            params[name] = code.encoded(record.params[name])
+        found = code.encoded(record.params[name]) if name in record.params else None
+        if found is not None:
+            params[name] = found
         elif not may_lack:
             params[name] = 0 if isinstance(code.of, Categorical) else 0.5
     return optuna.trial.create_trial(

@@ -182,8 +182,10 @@ def slices(scene: Scene) -> Picture:
         colours = [t.number for _, t in points]
         size = size_of(len(points))
         axes.scatter(xs, ys, size, c=colours, cmap="viridis_r", norm=order, alpha=0.8, linewidths=0)
-        for place in (p for p, t in points if t is best):
-            axes.plot([place], [best.value], "*", color=BEST, ms=11, mec="white", mew=0.6)
+        for place, one in points:
+            if one is not best:
+                continue
+            axes.plot([place], [one.value], "*", color=BEST, ms=11, mec="white", mew=0.6)
         parameter_axis(axes.xaxis, axes.set_xscale, scale)
     value_axis(grid[0, 0].yaxis, grid[0, 0].set_yscale, [one.value for one in trials])
     for axes in grid[:, 0]:
@@ -248,7 +250,9 @@ def _surface(
         unit_of(scale, span, places)
         for scale, span, places in zip(scales, spans, (xs, ys), strict=True)
     ]
-    heights, near = smoothed(unit[0], unit[1], values, ticks)
+    wide = is_wide(values)
+    heights, near = smoothed(unit[0], unit[1], np.log(values) if wide else values, ticks)
+    heights = np.exp(heights) if wide else heights
     shown = np.ma.masked_where(near < 0.05, heights)
     edges = [from_unit(scale, span, ticks) for scale, span in zip(scales, spans, strict=True)]
     axes.pcolormesh(
@@ -298,7 +302,7 @@ def parallel(scene: Scene) -> Picture:
         cmap=colormap,
         norm=colours,
         linewidths=0.8 if len(trials) > DENSE else 1.4,
-        alpha=0.7,
+        alpha=0.4 if len(trials) > DENSE else 0.7,
     )
     lines.set_array(values)
     axes.add_collection(lines)
