@@ -17,6 +17,7 @@ from podstack.errors import (
     NotFoundError,
     PodstackError,
     RunClosedError,
+    TrialsFailedError,
     UsageError,
     WrongTypeError,
 )
@@ -51,7 +52,7 @@ def test_the_docstring_draws_every_class_where_it_stands() -> None:
         )
 
     assert drawn() == real
-    assert len(ALL) == 11
+    assert len(ALL) == 12
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_the_docstring_draws_every_class_where_it_stands() -> None:
         (WrongTypeError, ValueError),
         (NotFoundError, LookupError),
         (RunClosedError, RuntimeError),
+        (TrialsFailedError, RuntimeError),
         (MissingExtraError, ImportError),
         (BackendError, OSError),
         (BlobMissing, FileNotFoundError),
