@@ -96,7 +96,7 @@ def run_sweep(
     found = client.get_sweep(sweep) if isinstance(sweep, str) else sweep
     bar = Bar(found)
     try:
-        if workers == 1:
+        if workers == 1 or client._store.disabled:  # which no other process could know
             _alone(client, found, function, max_trials, bar)
         else:
             Pool(client, found, function, workers, max_trials, bar).run()

@@ -212,6 +212,13 @@ def test_a_sweep_that_there_is_not_is_named(client: MLOpsClient) -> None:
         client.run_sweep("nope", score, workers=1)
 
 
+def test_a_disabled_store_is_worked_on_in_this_process() -> None:
+    client = MLOpsClient(mode="disabled")
+    sweep = client.create_sweep(None, "random", SPACE, "score", 3, "maximize")
+
+    assert client.run_sweep(sweep, score, workers=4).progress.completed == 3
+
+
 def test_numbers_of_numpy_are_numbers(client: MLOpsClient) -> None:
     numpy = pytest.importorskip("numpy")
     sweep = client.run_sweep(made(client, 1).id, lambda trial: numpy.float32(0.5), workers=1)
@@ -273,6 +280,16 @@ def objective(trial, run):
     run.log_metrics({"score": trial["x"]}, step=0)
     time.sleep(0.05)
 """
+TOGETHER = """
+def processes():
+    return {path.name.split("-")[2] for path in HERE.glob("trial-*-*")}
+
+def objective(trial, run):
+    at_work(trial)
+    run.log_metrics({"score": trial["x"]}, step=0)
+    while len(processes()) < 2:  # the first one waits for another
+        time.sleep(0.01)
+"""
 SLOW = """
 def objective(trial, run):
     at_work(trial)
@@ -283,7 +300,7 @@ def objective(trial, run):
 
 def test_processes_share_the_trials_and_end_each_once(client: MLOpsClient, stage: Stage) -> None:
     made(client, 8)
-    ended = pool(stage, QUICK, workers=3).wait()
+    ended = pool(stage, TOGETHER, workers=3).wait()
     records = client.get_sweep("s").records()
     processes = {pid for pids in works(stage).values() for pid in pids}
 
