@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -467,3 +470,39 @@ def test_five_failures_end_a_pool_with_the_reason(client: MLOpsClient, stage: St
     assert "TrialsFailedError: The first 5 trials" in ended.err
     assert "ValueError: bad data" in ended.err
     assert 5 <= len([s for s in statuses(client) if s == "failed"]) <= 6
+
+
+def test_a_terminal_shows_a_bar_with_the_best_so_far(client: MLOpsClient, stage: Stage) -> None:
+    made(client, 6)
+    (stage.folder / "quick").touch()
+    opening = (
+        f"import os, time\nfrom podstack import MLOpsClient\nclient = MLOpsClient({client.uri!r})"
+    )
+    script = POOL.format(here=str(stage.folder), function=SLOW, workers=2, options={})
+    said = on_a_terminal(opening + script, stage.folder)
+
+    assert "s █" in said
+    assert "/6 · best score 0." in said
+    assert said.rstrip().splitlines()[-2].startswith("podstack: best score 0.")
+
+
+def on_a_terminal(script: str, folder: Path) -> str:
+    """What a script shows on a terminal of its own, in the order of its lines."""
+    path = folder / "shown.py"
+    path.write_text(script)
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PODSTACK_QUIET": ""}
+    with subprocess.Popen(
+        [sys.executable, str(path)], stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+        except OSError:  # the other side is closed
+            pass
+        finally:
+            os.close(ours)
+            process.kill()
+    return seen.decode("utf-8", "replace")
