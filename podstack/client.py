@@ -557,7 +557,7 @@ class MLOpsClient:
     def run_sweep(
         self,
         sweep_id: str | Sweep,
-        function: Callable[[Trial], Any],
+        function: Callable[..., Any],
         workers: int = 4,
         *,
         max_trials: int | None = None,
@@ -565,10 +565,21 @@ class MLOpsClient:
         """Work on a sweep with several processes of this machine, until no trial is left.
 
         Args:
-            function: called with each trial, in a process of its own; it returns the metrics, or
-                the value of the objective.
-            workers: processes.
-            max_trials: trials that these workers do together at most. Default: what there are.
+            function: called as `function(trial, run)`, or `function(trial)` if it takes one
+                argument. The trial is a mapping of the parameters; the run is open and has them.
+                It returns the value of the objective, or metrics by name, or None where it logs
+                the objective into the run.
+            workers: processes; with 1 the function is called in this one.
+            max_trials: trials that this call takes at most. Default: what there are.
+
+        A function that raises fails its trial; a worker that dies loses nothing but its trial,
+        which is offered again, as those are that Ctrl-C ends.
+
+        Raises:
+            TrialsFailedError: the first five trials failed, or workers only die.
+            UsageError: the function cannot be called so, or cannot be sent to another process.
+            NotFoundError: no such sweep; the nearest existing ones are named.
+            BackendError: the store does not answer.
         """
         from podstack.sweeps.workers import run_sweep
 

@@ -127,7 +127,7 @@ class Bar:
         if not self._wanted or (reason and status != COMPLETED):
             self.close()
             say_of_trial(self._sweep, number, status, value, reason)
-        self._picture = ""
+        self._picture, self._next = "", 0.0
 
     def told(self, text: str) -> None:
         """A line that stays."""
@@ -149,12 +149,16 @@ class Bar:
             self._write("\r\x1b[2K")
 
     def _drawn(self) -> str:
-        progress, best = self._sweep.progress, self._sweep.best_trial
-        found = f" · best {self._sweep.objective.metric} {best.value:.6g}" if best else ""
+        """`digits ████░░ 5/8 · best val_acc 0.97 · 1 failed · about 20s left`, the best first."""
+        progress, left = self._sweep.progress, time_left(self._sweep)
         bar = f"{bar_of(progress):░<{_BAR}} " if progress.total else ""
-        left = time_left(self._sweep)
-        rest = f" · about {duration(left)} left" if left else ""
-        return printable(f"{self._sweep.name} {bar}{counted(progress)}{found}{rest}")
+        of = f"/{progress.total}" if progress.total else " trials"
+        best = progress.best_value
+        parts = [f"{self._sweep.name} {bar}{ended_of(progress)}{of}"]
+        parts += [f"best {self._sweep.objective.metric} {best:.6g}"] if best is not None else []
+        parts += [f"{progress.failed} failed"] if progress.failed else []
+        parts += [f"about {duration(left)} left"] if left else []
+        return printable(" · ".join(parts))
 
     def _write(self, text: str) -> None:
         try:

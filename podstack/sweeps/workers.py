@@ -96,7 +96,7 @@ def run_sweep(
     found = client.get_sweep(sweep) if isinstance(sweep, str) else sweep
     bar = Bar(found)
     try:
-        if workers == 1:
+        if workers == 1 or client._store.disabled:  # which no other process could know
             _alone(client, found, function, max_trials, bar)
         else:
             Pool(client, found, function, workers, max_trials, bar).run()
@@ -231,7 +231,7 @@ class Pool:
             try:
                 self._start()
                 while not interruption.is_asked() and not self._is_done():
-                    self._look()
+                    self._look(interruption)
                     self._bar.show()
                 if interruption.is_asked():
                     self._bar.told("interrupted: the trials that run are offered again")
@@ -246,10 +246,12 @@ class Pool:
             hand.is_free and hand not in self._idle for hand in self._hands
         )
 
-    def _look(self) -> None:
-        """Hear what the workers say, and see which have died."""
+    def _look(self, interruption: Interruption) -> None:
+        """Hear what the workers say, and see which have died, unless Ctrl-C ends them anyway."""
         waited = [each for h in self._hands for each in (h.connection, h.process.sentinel)]
         wait(waited, _LOOK)
+        if interruption.is_asked():
+            return
         for hand in list(self._hands):
             is_gone = hand.process.exitcode is not None  # looked at before its last words
             for word in hand.words():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -212,6 +215,13 @@ def test_a_sweep_that_there_is_not_is_named(client: MLOpsClient) -> None:
         client.run_sweep("nope", score, workers=1)
 
 
+def test_a_disabled_store_is_worked_on_in_this_process() -> None:
+    client = MLOpsClient(mode="disabled")
+    sweep = client.create_sweep(None, "random", SPACE, "score", 3, "maximize")
+
+    assert client.run_sweep(sweep, score, workers=4).progress.completed == 3
+
+
 def test_numbers_of_numpy_are_numbers(client: MLOpsClient) -> None:
     numpy = pytest.importorskip("numpy")
     sweep = client.run_sweep(made(client, 1).id, lambda trial: numpy.float32(0.5), workers=1)
@@ -273,6 +283,16 @@ def objective(trial, run):
     run.log_metrics({"score": trial["x"]}, step=0)
     time.sleep(0.05)
 """
+TOGETHER = """
+def processes():
+    return {path.name.split("-")[2] for path in HERE.glob("trial-*-*")}
+
+def objective(trial, run):
+    at_work(trial)
+    run.log_metrics({"score": trial["x"]}, step=0)
+    while len(processes()) < 2:  # the first one waits for another
+        time.sleep(0.01)
+"""
 SLOW = """
 def objective(trial, run):
     at_work(trial)
@@ -283,7 +303,7 @@ def objective(trial, run):
 
 def test_processes_share_the_trials_and_end_each_once(client: MLOpsClient, stage: Stage) -> None:
     made(client, 8)
-    ended = pool(stage, QUICK, workers=3).wait()
+    ended = pool(stage, TOGETHER, workers=3).wait()
     records = client.get_sweep("s").records()
     processes = {pid for pids in works(stage).values() for pid in pids}
 
@@ -450,3 +470,39 @@ def test_five_failures_end_a_pool_with_the_reason(client: MLOpsClient, stage: St
     assert "TrialsFailedError: The first 5 trials" in ended.err
     assert "ValueError: bad data" in ended.err
     assert 5 <= len([s for s in statuses(client) if s == "failed"]) <= 6
+
+
+def test_a_terminal_shows_a_bar_with_the_best_so_far(client: MLOpsClient, stage: Stage) -> None:
+    made(client, 6)
+    (stage.folder / "quick").touch()
+    opening = (
+        f"import os, time\nfrom podstack import MLOpsClient\nclient = MLOpsClient({client.uri!r})"
+    )
+    script = POOL.format(here=str(stage.folder), function=SLOW, workers=2, options={})
+    said = on_a_terminal(opening + script, stage.folder)
+
+    assert "s █" in said
+    assert "/6 · best score 0." in said
+    assert said.rstrip().splitlines()[-2].startswith("podstack: best score 0.")
+
+
+def on_a_terminal(script: str, folder: Path) -> str:
+    """What a script shows on a terminal of its own, in the order of its lines."""
+    path = folder / "shown.py"
+    path.write_text(script)
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PODSTACK_QUIET": ""}
+    with subprocess.Popen(
+        [sys.executable, str(path)], stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+        except OSError:  # the other side is closed
+            pass
+        finally:
+            os.close(ours)
+            process.kill()
+    return seen.decode("utf-8", "replace")
