@@ -96,4 +96,4 @@ def _exact(count: int | None) -> int | str | None:
 def _trial(trial: TrialRecord) -> dict[str, Any]:
     told = {**trial._asdict(), "params": dict(trial.params), "metrics": dict(trial.metrics)}
     told["reports"] = {str(step): value for step, value in trial.reports.items()}
-    return plain(told)
+    return {name: plain(value) for name, value in told.items()}

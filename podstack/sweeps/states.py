@@ -110,7 +110,7 @@ class States:
             error=_text(end.get("error")),
             worker="" if released and not end else str(worker.get("writer", "")),
             host=str(worker.get("host", "")),
-            generation=int(_number(worker.get("generation")) or 0),
+            generation=_count(worker.get("generation")),
             started=_number(facts.get("started")),
             ended=_number(end.get("ended")),
             label=str(facts.get("label", "")),
@@ -136,6 +136,10 @@ def _metrics(words: Mapping[str, JsonValue]) -> dict[str, float]:
 
 def _table(value: JsonValue) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _count(value: JsonValue) -> int:
+    return value if type(value) is int and value >= 0 else 0
 
 
 def _text(value: JsonValue) -> str | None:
