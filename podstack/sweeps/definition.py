@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
+import orjson
+
 from podstack import clock
 from podstack.directions import MAXIMIZE, MINIMIZE
 from podstack.errors import DamagedError, UsageError
@@ -96,9 +98,9 @@ class Definition(NamedTuple):
             user=str(fold.get("user", "")),
             created=_finite(fold.get("created")) or clock.stamp_time(fold.first),
             strategy=str(fold.get("strategy")),
-            options=dict(fold.get("options", {})),
+            options=_options(fold.get("options", {})),
             seed=int(fold.get("seed", 0)),
-            space=SearchSpace.parse(fold.get("parameters")),
+            space=SearchSpace.parse(_shallow(fold.get("parameters"))),
             objective=Objective(str(objective["metric"]), _direction(objective["direction"])),
             max_trials=_count(fold.get("max_trials")),
             stopping=Stopping(
@@ -129,6 +131,23 @@ def _direction(word: object) -> str:
     return str(word)
 
 
+def _shallow(value: JsonValue) -> JsonValue:
+    """What could be written again; a stranger's may be nested deeper than that.
+
+    Raises:
+        TypeError: it is.
+    """
+    orjson.dumps(value)
+    return value
+
+
+def _options(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    for option in value.values():
+        if not isinstance(option, (str, int, float)):
+            raise ValueError(f"{short(option)} is no option")
+    return dict(value)
+
+
 def _count(value: object) -> int | None:
     if value is None or (type(value) is int and 0 < value <= MAX_TRIAL):
         return value
@@ -141,6 +160,12 @@ def _finite(value: object) -> float | None:
     if type(value) not in (int, float) or not isfinite(float(value)):  # type: ignore[arg-type]
         raise ValueError(f"{short(value)} is no number of seconds")
     return float(value)  # type: ignore[arg-type]
+
+
+def _scalar(value: JsonValue) -> JsonValue:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise ValueError(f"{short(value)} is no parameter")
 
 
 def _text(value: object) -> str | None:
@@ -164,7 +189,7 @@ def _from_json(entry: Mapping[str, Any]) -> TrialRecord:
     value = entry.get("value")
     return TrialRecord(
         number=int(entry["number"]),
-        params=dict(entry["params"]),
+        params={name: _scalar(value) for name, value in entry["params"].items()},
         status=str(entry["status"]),
         value=None if value is None else from_word(value),
         run=entry.get("run"),

@@ -100,7 +100,7 @@ class States:
         end = self._endings[number][2] if number in self._endings else {}
         return TrialRecord(
             number=number,
-            params=_table(facts.get("params")),
+            params=_scalars(facts.get("params")),
             status=str(end.get("status", RUNNING)),
             value=_number(end.get("value")),
             metrics=_metrics(_table(end.get("metrics"))),
@@ -136,6 +136,15 @@ def _metrics(words: Mapping[str, JsonValue]) -> dict[str, float]:
 
 def _table(value: JsonValue) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _scalars(value: JsonValue) -> dict[str, JsonValue]:
+    """What of a table may be parameters: a stranger's log may hold anything."""
+    return {
+        name: inner
+        for name, inner in _table(value).items()
+        if inner is None or isinstance(inner, (str, int, float))
+    }
 
 
 def _count(value: JsonValue) -> int:
