@@ -182,7 +182,6 @@ WRONG: dict[str, Any] = {
         [],
         7,
         "text",
-        {"x": None},
         nested(900),
         {"x": {"min": 2, "max": 1}},
         {"x": {"min": -1e308, "max": 1e308, "distribution": "log_uniform"}},
