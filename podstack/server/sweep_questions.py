@@ -60,7 +60,7 @@ def _line(seen: Seen) -> dict[str, Any]:
     definition, progress = seen.definition, seen.progress
     return {
         "id": definition.id,
-        "name": seen.name,
+        "name": definition.name,
         "experiment": definition.experiment,
         "user": definition.user,
         "created": definition.created,

@@ -11,15 +11,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from podstack import clock
 from podstack.clock import monotonic
 from podstack.errors import DamagedError, NotFoundError
 from podstack.names import COMPLETED, RUNNING
 from podstack.store import Store
+from podstack.sweeps.claims import writer_id
 from podstack.sweeps.definition import Definition
-from podstack.sweeps.ledger import Ledger
 from podstack.sweeps.records import TrialRecord
-from podstack.sweeps.stopping import reason_to_stop
+from podstack.sweeps.register import Register
 from podstack.sweeps.sweep import STOPPED, Progress, progress_of
 
 _FRESH = 1.0  # seconds that a look at the store is good for
@@ -30,7 +29,6 @@ class Seen(NamedTuple):
     """A sweep, as it was read. stop_reason: why it stopped, if it did."""
 
     definition: Definition
-    name: str
     deleted: bool
     stop_reason: str | None
     trials: list[TrialRecord]
@@ -51,7 +49,7 @@ class _Open:
     """One sweep, and when it was looked at."""
 
     def __init__(self, store: Store, sweep_id: str) -> None:
-        self._ledger = Ledger(store, sweep_id)
+        self._register = Register(store, sweep_id, writer_id)
         self._written = -1
         self._looked = float("-inf")
         self._lock = threading.Lock()
@@ -64,9 +62,9 @@ class _Open:
         """
         with self._lock:
             if self._written < written or monotonic() - self._looked >= _FRESH:
-                self._ledger.refresh()
+                self._register.refresh()
                 self._written, self._looked = written, monotonic()
-            return _seen(self._ledger) if self._ledger.exists else None
+            return _seen(self._register) if self._register.exists else None
 
 
 class SharedSweeps:
@@ -92,7 +90,7 @@ class SharedSweeps:
         found = self._kept(sweep_id).seen(self._written) if sweep_id in known else None
         if found is not None:
             return found
-        named = [seen for seen in self.all() if seen.name == sweep_id]
+        named = [seen for seen in self.all() if seen.definition.name == sweep_id]
         if len(named) == 1:
             return named[0]
         raise NotFoundError.among("sweep", sweep_id, known)
@@ -116,25 +114,7 @@ class SharedSweeps:
             return one
 
 
-def _seen(ledger: Ledger) -> Seen:
-    definition, facts, trials = ledger.definition, ledger.fact, ledger.records()
-    stop = facts["stop"]
-    if isinstance(stop, dict):
-        reason: str | None = str(stop.get("reason") or "It was stopped by hand.")
-    else:
-        reason = reason_to_stop(definition, trials, clock.now())
-    name = facts["name"]
-    return Seen(
-        definition,
-        name if isinstance(name, str) else definition.name,
-        bool(facts["deleted"]),
-        reason,
-        trials,
-        _size(definition),
-    )
-
-
-def _size(definition: Definition) -> int | None:
-    """How many trials there will be at most, told without the strategy, which may need Optuna."""
-    grid = definition.space.size if definition.strategy == "grid" else None
-    return min((n for n in (definition.max_trials, grid) if n is not None), default=None)
+def _seen(register: Register) -> Seen:
+    definition = register.definition
+    reason = register.stop_reason()
+    return Seen(definition, register.deleted, reason, register.records(), register.size)

@@ -17,7 +17,8 @@ when its trial is over, so that whoever comes late with an old view finds it and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -75,6 +76,7 @@ class Claims:
     def _begin(self) -> None:
         self._writer: str | None = None
         self._held: dict[int, Held] = {}
+        self._tries: Counter[tuple[int, int]] = Counter()  # withdrawals that may yet arrive
         self._lock = threading.RLock()  # guards both, and is never held during a request
         self._process = processes.this_process()
         self._putting = threading.RLock()  # so that no heartbeat overtakes a withdrawal
@@ -139,8 +141,11 @@ class Claims:
 
     # Taking --------------------------------------------------------------------------------
 
-    def take(self, number: int, generation: int) -> bool:
+    def take(self, number: int, generation: int, lost: Collection[Claim] = ()) -> bool:
         """Claim a trial; False where somebody else did, and nothing is left of the claim.
+
+        Args:
+            lost: claims that still stand, and were judged to be nobody's any more.
 
         Raises:
             BackendError: the store does not answer.
@@ -148,7 +153,7 @@ class Claims:
         with self._putting:
             try:
                 self._put(number, generation, self._content({}))
-                is_mine = self._is_alone(number, generation)
+                is_mine = self._is_alone(number, generation, {claim.info.key for claim in lost})
             except BackendError:
                 self._withdraw_quietly(number, generation)
                 raise
@@ -158,19 +163,22 @@ class Claims:
                 self._put(number, generation, b"")
             return is_mine
 
-    def _is_alone(self, number: int, generation: int) -> bool:
-        """Nobody else claims this generation, nor has anybody ever claimed a later one."""
+    def _is_alone(self, number: int, generation: int, lost: set[str]) -> bool:
+        """Nobody else claims this generation or an earlier one, nor ever claimed a later one.
+
+        An earlier one may have been given back, and taken again, after it was judged to be lost.
+        """
         return not any(
             claim.generation > generation
-            or (claim.generation == generation and claim.stands and claim.writer != self.writer)
+            or (claim.stands and claim.writer != self.writer and claim.info.key not in lost)
             for claim in self._since(number, generation)
         )
 
     def _since(self, number: int, generation: int) -> list[Claim]:
-        """The claims to a trial in a generation and the next, and mostly all others too."""
+        """The claims to a trial in all generations up to the one after this."""
         if not isinstance(self._store.backend, LocalStore):
             return list(self._listed(self._keys.claims_of(self._sweep, number)))
-        pair = (self._keys.claims_to(self._sweep, number, generation + more) for more in (0, 1))
+        pair = (self._keys.claims_to(self._sweep, number, g) for g in range(generation + 2))
         return [claim for prefix in pair for claim in self._listed(prefix)]
 
     def decide(self, number: int, params: Mapping[str, JsonValue], *, tell: bool) -> None:
@@ -272,7 +280,23 @@ class Claims:
         return orjson.dumps({**told, "params": dict(params)} if params else told)
 
     def _put(self, number: int, generation: int, data: bytes) -> None:
-        key = self._keys.claim(self._sweep, number, generation, self.writer)
+        """Put a claim, or withdraw it.
+
+        A withdrawal that got no answer may arrive later: what is claimed after it lies elsewhere.
+        """
+        try:
+            self._put_at(self._key(number, generation), data)
+        except BackendError:
+            if not data:
+                self._tries[number, generation] += 1
+            raise
+
+    def _key(self, number: int, generation: int) -> str:
+        tries = self._tries[number, generation]
+        name = f"{self.writer}.{tries}" if tries else self.writer
+        return self._keys.claim(self._sweep, number, generation, name)
+
+    def _put_at(self, key: str, data: bytes) -> None:
         backend = self._store.backend
         if isinstance(backend, LocalStore):
             backend.put_hint(key, data)  # after a power loss nobody has anything
