@@ -19,7 +19,7 @@ from podstack.sweeps.register import Register
 
 MOST_LOSSES = 5  # times that a trial is offered again, before it counts as failed
 _FIRST_PAUSE, _FIRST_PAUSE_ELSEWHERE = 0.02, 0.5  # seconds, while all trials are taken
-_RECOMPUTED = ("grid", "random")  # strategies that give a number the same parameters any time
+_chance = random.SystemRandom()  # a script that seeds its own chance would seed everybody's alike
 
 
 class Dealt(NamedTuple):
@@ -130,9 +130,9 @@ class Dealing:
                 others |= {claim.writer for claim in claims if claim.stands}
             else:
                 offers.append(offer)
-            if len(offers) > 2 * len(others):
+            if offers and (not others or len(offers) == 2 * (1 + len(others))):
                 break
-        return random.choice(offers) if others else next(iter(offers), None)
+        return _chance.choice(offers) if offers else None
 
     def _offer(self, number: int, claims: list[Claim]) -> _Offer | None:
         record = self._register.record(number)
@@ -160,8 +160,7 @@ class Dealing:
             if offer.generation and not self._may_go_on(offer):
                 return None
             params = self._params_of(offer)
-            is_known = self._register.store.delivery is None or self._is_recomputed
-            self._claims.decide(number, params, tell=not is_known)
+            self._claims.decide(number, params, tell=not self._register.has_params_at_once)
         except BaseException:
             self._claims.abandon(number)
             raise
@@ -180,10 +179,6 @@ class Dealing:
             offer.number, f"Its workers went silent {times} times: it is not offered again."
         )
         return False
-
-    @property
-    def _is_recomputed(self) -> bool:
-        return self._register.definition.strategy in _RECOMPUTED
 
     def _params_of(self, offer: _Offer) -> Mapping[str, JsonValue]:
         """What an earlier generation had; else what the strategy says."""
@@ -270,6 +265,6 @@ class _Pause:
         self._event = threading.Event()  # never set: only waited for
 
     def wait(self, deadline: float) -> None:
-        moment = self._next * (0.5 + random.random())
+        moment = self._next * (0.5 + _chance.random())
         self._event.wait(max(0.0, min(moment, deadline - monotonic())))
         self._next = min(self._longest, 1.5 * self._next)

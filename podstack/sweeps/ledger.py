@@ -268,8 +268,8 @@ class Ledger:
     def release(self, number: int) -> None:
         """Give a trial back untouched; one that this process does not have is left alone."""
         generation = self._note_release(number)
-        if generation is None:
-            return
+        if generation is None or not self._register.has_params_at_once:
+            return  # the log tells of it within moments, and of the parameters
         try:
             self._claims.withdraw(number, generation)
         except BackendError:

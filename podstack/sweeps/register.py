@@ -23,6 +23,7 @@ from podstack.sweeps.states import States
 from podstack.sweeps.stopping import reason_to_stop
 from podstack.sweeps.strategies import Strategy, make_strategy
 
+_RECOMPUTED = ("grid", "random")  # strategies that give a number the same parameters any time
 _GLANCE, _GLANCE_ELSEWHERE = 0.5, 5.0  # seconds between two looks at others' reports
 
 
@@ -135,6 +136,14 @@ class Register:
                     d.strategy, d.space, d.objective, seed=d.seed, options=d.options
                 )
             return self._strategy
+
+    @property
+    def has_params_at_once(self) -> bool:
+        """Whether others know a trial's parameters as soon as it is claimed.
+
+        Else they come with a log that is on its way, and must stand in the claim until then.
+        """
+        return self.store.delivery is None or self.definition.strategy in _RECOMPUTED
 
     @property
     def size(self) -> int | None:
