@@ -13,6 +13,7 @@ import pytest
 from podstack import MLOpsClient, keys
 from podstack.backend import Backend, open_backend
 from podstack.compact import compact
+from podstack.export import export_runs
 from podstack.sweeps.sweep import Sweep
 from podstack.sync import sync
 from podstack.testing.stage import Stage
