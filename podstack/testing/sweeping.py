@@ -26,6 +26,8 @@ def note(*words):
     noted.write(orjson.dumps(words) + b"\\n")
 sweep = client.get_sweep({sweep!r})
 print("ready", flush=True)
+while not os.path.exists({gate!r}):
+    time.sleep(0.005)
 while (trial := sweep.suggest(wait={wait})) is not None:
     note("begin", trial.number, trial.flat_params)
     time.sleep(random.random() * {work})
@@ -44,12 +46,21 @@ class Noted(NamedTuple):
 
 
 class Crowd:
-    """Workers on one sweep. work: seconds that a trial takes at most."""
+    """Workers on one sweep, which begin together once `open` was called.
+
+    Args:
+        work: seconds that a trial takes at most.
+        wait: seconds that a worker waits for the last trials of others.
+    """
 
     def __init__(self, stage: Stage, sweep: str, *, work: float = 0.0, wait: float = 60.0) -> None:
         self._stage, self._sweep = stage, sweep
         self._work, self._wait = work, wait
-        self.workers: list[Child] = []
+        self._gate = stage.folder / "gate"
+
+    def open(self) -> None:
+        """Let all begin, and whoever is started from now on."""
+        self._gate.touch()
 
     def start(
         self,
@@ -71,16 +82,22 @@ class Crowd:
         return new
 
     def _script(self) -> str:
-        number = len(self.workers_notes())
+        number = len(self._notes())
         notes = self._stage.folder / f"notes_{number}.jsonl"
         notes.touch()
-        return _WORKER.format(notes=str(notes), sweep=self._sweep, wait=self._wait, work=self._work)
+        return _WORKER.format(
+            notes=str(notes),
+            gate=str(self._gate),
+            sweep=self._sweep,
+            wait=self._wait,
+            work=self._work,
+        )
 
-    def workers_notes(self) -> list[Path]:
+    def _notes(self) -> list[Path]:
         return sorted(self._stage.folder.glob("notes_*.jsonl"))
 
     def noted(self) -> list[Noted]:
-        return [_read(path) for path in self.workers_notes()]
+        return [_read(path) for path in self._notes()]
 
     def begun(self) -> int:
         """How many trials were begun so far, anywhere."""

@@ -80,17 +80,20 @@ def on(
         close()
 
 
-def work_out(stage: Stage, workers: int, size: int, deadline: float) -> None:
+def work_out(stage: Stage, workers: int, size: int, deadline: float) -> Crowd:
     """So many processes do all of a grid, and everything is right."""
     sweep = grid(MLOpsClient(stage.uri), size)
     crowd = Crowd(stage, sweep.id)
-    for worker in crowd.start(workers, deadline=deadline):
+    started = crowd.start(workers, deadline=deadline)
+    crowd.open()
+    for worker in started:
         ended = worker.wait()
         assert ended.code == 0, ended.err
     assert judge(sweep, crowd, size) == RIGHT
     assert uncovered(sweep, size) == set()
     assert all(noted.is_over for noted in crowd.noted())
     assert sweep.status == "completed"
+    return crowd
 
 
 @pytest.mark.parametrize(("kind", "size"), [(LOCAL, 24), (MOTO, 12), (HTTP, 12)])
@@ -103,7 +106,9 @@ def test_a_small_crowd_does_each_trial_exactly_once(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL)
 def test_eight_processes_do_200_trials_exactly_once(on: Callable[[str], Stage], kind: str) -> None:
-    work_out(on(kind), workers=8, size=200, deadline=500)
+    crowd = work_out(on(kind), workers=8, size=200, deadline=500)
+
+    assert len([noted for noted in crowd.noted() if noted.begun]) > 1
 
 
 def test_a_killed_workers_trial_is_finished_by_another_with_the_same_parameters(
@@ -114,6 +119,7 @@ def test_a_killed_workers_trial_is_finished_by_another_with_the_same_parameters(
         None, "random", {"x": {"min": 0.0, "max": 1.0}}, "loss", 6
     )
     crowd = Crowd(stage, sweep.id, work=0.3)
+    crowd.open()
     first = crowd.start(1)[0]
     first.wait_until(lambda: crowd.begun() == 2, "its second trial")
     first.send(signal.SIGKILL)
@@ -130,6 +136,7 @@ def kill_some(
     """Kill workers at random moments and start others in their place, until all is done."""
     chance = random.Random(seed)
     alive = crowd.start(workers, deadline=deadline)
+    crowd.open()
     killed = 0
     while killed < kills and any(not worker.has_ended for worker in alive):
         time.sleep(chance.random() * 1.5)
@@ -170,6 +177,7 @@ def test_a_stop_by_hand_ends_all_workers_and_no_trial_is_begun_after(
     sweep = grid(MLOpsClient(stage.uri), 400)
     crowd = Crowd(stage, sweep.id, work=0.2)
     workers = crowd.start(4, deadline=120)
+    crowd.open()
     workers[0].wait_until(lambda: crowd.begun() >= 12, "a dozen trials")
     sweep.stop("seen enough")
 
@@ -192,6 +200,7 @@ def test_a_server_that_is_killed_and_started_again_costs_no_trial(tmp_path: Path
         sweep = grid(MLOpsClient(server.url), size)
         crowd = Crowd(stage, sweep.id, work=0.3)
         workers = crowd.start(4, deadline=300)
+        crowd.open()
         for least in (10, 30, 50):
             workers[0].wait_until(lambda least=least: crowd.begun() >= least, "some trials")
             server.kill()
@@ -218,6 +227,7 @@ def test_an_outage_of_the_store_is_waited_for_and_costs_no_trial(
         sweep = grid(MLOpsClient(rclone.url(bucket, "team")), size)
         crowd = Crowd(stage, sweep.id, work=0.3)
         workers = crowd.start(4, deadline=400)
+        crowd.open()
         for fault in ("refuse", 503, "lose answer", "reset"):
             begun = crowd.begun()
             workers[0].wait_until(lambda begun=begun: crowd.begun() >= begun + 8, "more trials")
@@ -245,6 +255,7 @@ def test_workers_whose_clocks_are_an_hour_apart_share_a_sweep_all_the_same(
         for seconds in (-3600, 0, 0, 3600)
         for worker in crowd.start(1, first=_SHIFTED.format(seconds=seconds), deadline=300)
     ]
+    crowd.open()
 
     assert [worker.wait().code for worker in workers] == [0] * 4
     assert judge(sweep, crowd, size) == RIGHT

@@ -92,6 +92,7 @@ def test_a_sweep_goes_on_in_a_copy_that_was_made_while_a_worker_had_a_trial(
     """The worker is killed after the copy: its trial is offered again there, as any is."""
     sweep = grid(client, 8)
     crowd = Crowd(stage, sweep.id, work=0.2)
+    crowd.open()
     worker = crowd.start(1)[0]
     worker.wait_until(lambda: crowd.begun() >= 3, "its third trial")
     sync(open_backend(str(stage.store)), open_backend(str(tmp_path / "copy")))
