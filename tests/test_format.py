@@ -434,9 +434,9 @@ def test_the_fields_of_a_fact_are_those_of_the_table(
         for path, value in op["set"].items():
             field = path.partition("/")[0]
             if isinstance(value, dict) and field != "params" and path != "environment/job":
-                shown = (
-                    path.removeprefix("environment/") if field == "environment" else f"{field}/*"
-                )
+                shown = path if path == field else f"{field}/*"
+                if field == "environment":
+                    shown = path.removeprefix("environment/")
                 row = next(line for line in FORMAT.splitlines() if line.startswith(f"| `{shown}`"))
 
                 assert set(value) <= set(re.findall(r"\w+", row)), path
