@@ -3,8 +3,8 @@
 One worker takes and completes trials of two parameters. `ask` is `sweep.suggest()`: what is new of
 others is read, a number is claimed, parameters are chosen. `tell` is `trial.complete(…)`. The
 baseline is `study.ask()` with two `suggest_float`, and `study.tell(…)`, on an RDBStorage over
-SQLite, of the same sampler, in the same run. Every sample is a fresh process; the contestants take turns,
-and a figure is the median over the trials of one process, then over the turns.
+SQLite, of the same sampler, in the same run. Every sample is a fresh process; the contestants take
+turns, and a figure is the median over the trials of one process, then over the turns.
 """
 
 from __future__ import annotations

@@ -145,17 +145,21 @@ def _run(part: Callable[[], object], steps: Steps) -> None:
         steps.arrived.release()
 
 
-def every_order(make: Callable[[], Play]) -> Iterator[list[Worker]]:
-    """The workers after each order of their requests that there is."""
+def every_order(make: Callable[[], Play], *, fixed: int = 0) -> Iterator[list[Worker]]:
+    """The workers after each order of their requests that there is.
+
+    Args:
+        fixed: how many of the first steps are the first worker's: 1 where all are alike.
+    """
     order: list[int] = []
     while True:
         play = make()
         options = played(play, order)
         order += [0] * (len(options) - len(order))
         yield play[0]
-        while order and order[-1] + 1 == options[len(order) - 1]:
+        while len(order) > fixed and order[-1] + 1 == options[len(order) - 1]:
             order.pop()
-        if not order:
+        if len(order) <= fixed:
             return
         order[-1] += 1
 
@@ -164,7 +168,7 @@ def owners(workers: list[Worker]) -> int:
     return sum(worker.has_it for worker in workers)
 
 
-@pytest.mark.parametrize(("count", "least"), [(2, 14), (3, 200)])
+@pytest.mark.parametrize(("count", "least"), [(2, 7), (3, 70)])
 def test_no_order_gives_a_trial_to_two_workers(count: int, least: int) -> None:
     def make() -> Play:
         shared = new_store()
@@ -172,7 +176,7 @@ def test_no_order_gives_a_trial_to_two_workers(count: int, least: int) -> None:
         return workers, [(worker, lambda w=worker: w.claims.take(NUMBER, 0)) for worker in workers]
 
     tried = 0
-    for workers in every_order(make):
+    for workers in every_order(make, fixed=1):
         tried += 1
         assert owners(workers) <= 1
         if not owners(workers):
@@ -187,11 +191,11 @@ def test_no_order_of_looking_and_trying_again_gives_it_to_two() -> None:
         return workers, [(worker, worker.try_twice) for worker in workers]
 
     tried = 0
-    for workers in every_order(make):
+    for workers in every_order(make, fixed=1):
         tried += 1
         assert owners(workers) <= 1
         assert owners(workers) or workers[0].try_once()
-    assert tried > 100
+    assert tried > 50
 
 
 def test_one_who_is_given_up_and_gives_back_leaves_it_to_one_only() -> None:
@@ -210,7 +214,7 @@ def test_one_who_is_given_up_and_gives_back_leaves_it_to_one_only() -> None:
     for workers in every_order(make):
         tried += 1
         assert owners(workers) <= 1
-    assert tried > 100
+    assert tried > 50
 
 
 def test_a_trial_is_offered_to_nobody_while_one_has_it_in_an_earlier_generation() -> None:

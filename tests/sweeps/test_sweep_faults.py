@@ -91,7 +91,7 @@ print("took", time.monotonic() - began, flush=True)
 """
 
 
-@pytest.mark.parametrize("fault", ["refuse", "black hole", 503])
+@pytest.mark.parametrize("fault", ["refuse", "black hole"])
 def test_a_result_that_is_ready_while_the_store_is_away_reaches_it_later(
     tmp_path: Path, away: Remote, fault: str | int
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_result_that_is_ready_while_the_store_is_away_reaches_it_later(
     flag = tmp_path / "away"
     child = stage.start(
         _COMPLETES.format(sweep=sweep.id, signal=str(flag)),
-        environment={"PODSTACK_FINISH_TIMEOUT": "3"},
+        environment={"PODSTACK_FINISH_TIMEOUT": "1"},
     )
     child.wait_for_word("has it")
     away.proxy.fail(fault)
