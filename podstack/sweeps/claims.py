@@ -34,6 +34,7 @@ from podstack.store import Store
 from podstack.sweeps.records import JsonValue
 
 HEARTBEAT, HEARTBEAT_ELSEWHERE = 20.0, 60.0  # seconds
+_LOOK = 2  # intervals for which a claim is watched before its writer's clock is believed
 
 
 class Claim(NamedTuple):
@@ -321,8 +322,9 @@ class _Sight(NamedTuple):
 class Others:
     """Tells whose claims still live, as `liveness` does for runs.
 
-    A claim is compared with its earlier self by this process's own clock; only one that never
-    changed before its eyes, of a writer that gave no other sign, is judged by the writer's clock.
+    A claim is compared with its earlier self by this process's own clock; only one that did not
+    change before its eyes for two intervals, of a writer that gave no other sign, is judged by the
+    writer's clock, which may be wrong by hours.
     """
 
     def __init__(self, store: Store, patience: float) -> None:
@@ -347,6 +349,8 @@ class Others:
         sign = self._signs.get(claim.writer, float("-inf"))
         if seen.changed or monotonic() - sign <= patience:
             return True
+        if monotonic() - seen.since <= _LOOK * usual:
+            return True  # whoever lives puts it again meanwhile, however wrong their clock is
         return clock.now() - self._time_of(claim) <= patience
 
     def _look(self, claim: Claim) -> Mapping[str, Any]:
