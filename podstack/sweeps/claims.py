@@ -64,6 +64,7 @@ class Claims:
 
     def __init__(self, store: Store, sweep: str) -> None:
         self._store, self._sweep, self._keys = store, sweep, store.keys
+        self._is_folder = isinstance(store.backend, LocalStore)  # 0.3 ms to ask
         self.patience = config.sweep_patience()
         usual = HEARTBEAT if store.delivery is None else HEARTBEAT_ELSEWHERE
         self.interval = min(usual, self.patience / 5)
@@ -100,7 +101,7 @@ class Claims:
         In a folder of this machine each trial is looked at when it is asked for: the other way
         would take longer the more trials there are.
         """
-        if isinstance(self._store.backend, LocalStore):
+        if self._is_folder:
             return self._of
         prefix = self._keys.claims(self._sweep)
         start = self._keys.claims_of(self._sweep, after + 1)
@@ -169,7 +170,7 @@ class Claims:
 
     def _since(self, number: int, generation: int) -> list[Claim]:
         """The claims to a trial in a generation and the next, and mostly all others too."""
-        if not isinstance(self._store.backend, LocalStore):
+        if not self._is_folder:
             return list(self._listed(self._keys.claims_of(self._sweep, number)))
         pair = (self._keys.claims_to(self._sweep, number, generation + more) for more in (0, 1))
         return [claim for prefix in pair for claim in self._listed(prefix)]
@@ -274,11 +275,10 @@ class Claims:
 
     def _put(self, number: int, generation: int, data: bytes) -> None:
         key = self._keys.claim(self._sweep, number, generation, self.writer)
-        backend = self._store.backend
-        if isinstance(backend, LocalStore):
-            backend.put_hint(key, data)  # after a power loss nobody has anything
+        if self._is_folder:
+            self._store.folder.put_hint(key, data)  # after a power loss nobody has anything
         else:
-            backend.put(key, data)
+            self._store.backend.put(key, data)
 
 
 def writer_id() -> str:
