@@ -336,17 +336,20 @@ class Run(StoredRun):
             trial.run_ends(status, error, value)
 
     def _last_logged(self, metric: str) -> float | None:
-        """The last value that this machine's processes logged; of others, if the store answers."""
+        """The last value that this process logged; of others, if the store answers at once."""
         own = PointLogs(self._store.folder, self._store.keys.metrics(self.id))
         own.refresh({})
-        for logs in (own.logs, self._logs):
-            try:
-                found = Metrics(logs(), logs).get(metric)
-            except BackendError:
-                continue
-            if found is not None:
-                return float(found.values[-1])
-        return None
+        found = Metrics(own.logs(), own.logs).get(metric)
+        series, delivery = [found] if found is not None else [], self._store.delivery
+
+        def look() -> bool:
+            all_of_it = Metrics(self._logs(), self._logs).get(metric)
+            series.extend([all_of_it] if all_of_it is not None else [])
+            return True
+
+        if not series and delivery is not None:
+            delivery.asked(look, config.finish_timeout())
+        return float(series[0].values[-1]) if series else None
 
     def __enter__(self) -> Run:
         return self

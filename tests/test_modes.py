@@ -39,6 +39,16 @@ EVERYTHING = """
     client.list_runs(), client.list_experiments(), client.get_experiment("digits").list_runs()
     print(len(repr(run)), len(run._repr_html_()), dict(run.metrics) is not None)
     run.delete(), run.restore(), run.purge(), experiment.purge()
+    sweep = client.create_sweep(None, "random", {{"lr": {{"min": 0.0, "max": 1.0}}}}, "loss", 3)
+    for end in ("complete", "prune", "release"):
+        trial = client.suggest_sweep_params(sweep.id)
+        trial.report(0.5, step=1)
+        trial.should_prune()
+        trial.complete(value=0.5) if end == "complete" else getattr(trial, end)()
+    with client.start_run(sweep_trial=sweep.suggest()):
+        pass
+    print(sweep.records(), sweep.progress, client.list_sweeps(), client.get_sweep(sweep.id).status)
+    client.stop_sweep(sweep.id)
     sys.exit(0)
 """
 

@@ -19,6 +19,7 @@ from podstack.delivery import Delivery
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
 from podstack.keys import Project
 from podstack.retry import Backoff
+from podstack.sweeps.sweep import Sweep
 from podstack.testing.faults import FaultyBackend
 
 _numbers = count()
@@ -310,3 +311,55 @@ def test_an_outage_does_not_reach_the_loop_and_is_told_of_once(
     setup.faulty.heal()
     run.finish()
     assert setup.points() == HALVES
+
+
+# Logs of no run -------------------------------------------------------------------------------
+
+
+def a_sweep(setup: Setup) -> Sweep:
+    """One of whose trials this process has ended."""
+    space = {"x": {"min": 0.0, "max": 1.0}}
+    sweep = setup.client.create_sweep(None, "random", space, "loss", 3)
+    trial = sweep.suggest()
+    assert trial is not None
+    trial.complete(value=1.0)
+    return sweep
+
+
+def test_a_sweeps_log_is_sent_at_once_and_leaves_the_spool_at_the_end(setup: Setup) -> None:
+    sweep = a_sweep(setup)
+    assert setup.delivery.flush(30)
+    assert [key.partition("/sweeps/")[1] for key in setup.spooled()] == ["/sweeps/"]
+    assert MLOpsClient(setup.plain.url).get_sweep(sweep.id).progress.completed == 1
+
+    sweep._ledger.finish()
+
+    assert setup.spooled() == []
+    assert MLOpsClient(setup.plain.url).get_sweep(sweep.id).progress.completed == 1
+
+
+def test_a_sweeps_log_that_the_store_lost_is_sent_again_before_it_is_removed(setup: Setup) -> None:
+    sweep = a_sweep(setup)
+    assert setup.delivery.flush(30)
+    (key,) = setup.spooled()
+    setup.plain.delete(f"{key}.gz")
+    sweep._ledger.finish()
+    assert setup.delivery.flush(30)
+
+    assert MLOpsClient(setup.plain.url).get_sweep(sweep.id).progress.completed == 1
+    assert setup.spooled() in ([], [key])
+
+
+def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> None:
+    sweep = a_sweep(setup)
+    setup.faulty.fail("put", BackendUnavailable("no route"), times=None)
+    sweep._ledger.report(1, 0.5, 1)
+    sweep._ledger.finish(timeout=0.1)
+
+    assert len(setup.spooled()) == 1
+    setup.faulty.heal()
+    for _ in range(200):
+        if setup.delivery.flush(10):
+            break
+    (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
+    assert dict(record.reports) == {1: 0.5}

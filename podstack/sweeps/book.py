@@ -7,7 +7,7 @@ background syncs, and sends what goes elsewhere.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from podstack import oplog
 from podstack.clock import hybrid_clock, monotonic
@@ -85,26 +85,24 @@ class Book:
             self._sync_due = monotonic() + _SYNC_EVERY
 
     def end(self, timeout: float) -> None:
-        """At the end of the process: sync, and bring all of it to the store, if that answers."""
+        """Sync, and bring all of it to the store, if that answers. What follows is another log."""
         if not self.written:
             return
         keeper.forget(self)
-        keeper.submit(self._synced())
+        self._log.drain()
+        self._log.sync()
         if self._store.delivery is not None:
             self._store.delivery.finish_log(self._key(0), timeout)
+        self._log.renew()
+        self.written = 0
 
     def end_at_once(self) -> None:
-        """The same from a signal handler, which sends by itself what is left."""
+        """The same from a signal handler: whoever calls that sends what is left."""
         if self.written:
             self._log.drain()
             self._log.sync()
             if self._store.delivery is not None:
                 self._store.delivery.closed_log(self._key(0))
-
-    def _synced(self) -> Iterator[None]:
-        yield
-        self._log.drain()
-        self._log.sync()
 
 
 def _never(seq: int) -> float:

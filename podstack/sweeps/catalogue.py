@@ -33,11 +33,13 @@ def create(
         BackendError: the store does not take it.
     """
     check_online(store)
-    definition = creating.definition_of(wanted, "", _warm(store, wanted, warm_start))
+    remarks: list[str] = []
+    warm = _warm(store, wanted, warm_start)
+    definition = creating.definition_of(wanted, "", warm, remarks)
     definition = definition._replace(experiment=experiment())
     sweep = creating.create(ledger_of(store, definition.id), definition)
     if not store.disabled:
-        creating.announce(definition, store.url)
+        creating.announce(definition, store.url, remarks)
     return sweep
 
 

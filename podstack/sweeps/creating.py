@@ -47,12 +47,15 @@ class Wanted(NamedTuple):
     pruner: str | None
 
 
-def definition_of(wanted: Wanted, experiment: str, warm: Iterable[TrialRecord]) -> Definition:
+def definition_of(
+    wanted: Wanted, experiment: str, warm: Iterable[TrialRecord], remarks: list[str]
+) -> Definition:
     """What the sweep will be.
 
     Args:
         experiment: its id.
-        warm: earlier results; those that lie outside of the space are left out, which is told.
+        warm: earlier results; those that lie outside of the space are left out.
+        remarks: gets what was decided and not said, for the person at the terminal.
 
     Raises:
         UsageError: an argument cannot be, or nothing would ever end the sweep; it is named.
@@ -60,8 +63,8 @@ def definition_of(wanted: Wanted, experiment: str, warm: Iterable[TrialRecord]) 
     """
     id = names.new_run_id()
     space = _space(wanted)
-    objective = _objective(wanted)
-    strategy = _strategy(wanted.strategy)
+    objective = _objective(wanted, remarks)
+    strategy = _strategy(wanted.strategy, remarks)
     seed = _whole("seed", wanted.seed, least=0, most=2**32 - 1)
     definition = Definition(
         id=id,
@@ -77,7 +80,7 @@ def definition_of(wanted: Wanted, experiment: str, warm: Iterable[TrialRecord]) 
         max_trials=_whole("max_trials", wanted.max_trials, least=1, most=keys.MAX_TRIAL),
         stopping=_stopping(wanted),
         pruner=None if wanted.pruner is None else pruning.check_pruner(wanted.pruner),
-        warm=_fitting(space, warm),
+        warm=_fitting(space, warm, remarks),
     )
     _check_that_it_ends(definition)
     return definition
@@ -89,8 +92,10 @@ def create(ledger: Ledger, definition: Definition) -> Sweep:
     return Sweep(ledger)
 
 
-def announce(definition: Definition, url: str) -> None:
-    """One line of what was decided, and where it is."""
+def announce(definition: Definition, url: str, remarks: Iterable[str]) -> None:
+    """What was decided, and where it is."""
+    for remark in remarks:
+        say(remark)
     objective = definition.objective
     size = "" if definition.max_trials is None else f", {definition.max_trials} trials"
     say(
@@ -114,7 +119,7 @@ def _space(wanted: Wanted) -> SearchSpace:
     return SearchSpace.parse(given)
 
 
-def _objective(wanted: Wanted) -> Objective:
+def _objective(wanted: Wanted, remarks: list[str]) -> Objective:
     if wanted.objective_metric is None:
         raise UsageError("A sweep needs the metric that it improves: objective_metric='val_loss'.")
     metric = names.check_name("metric", wanted.objective_metric)
@@ -126,7 +131,7 @@ def _objective(wanted: Wanted) -> Objective:
             f"The name {short(metric)} does not say which way it is better. "
             "Say direction='minimize' or direction='maximize'."
         )
-    say(f"{metric} is to {found}, as its name says; direction= says otherwise")
+    remarks.append(f"{metric} is to {found}, as its name says; direction= says otherwise")
     return Objective(metric, found)
 
 
@@ -137,11 +142,11 @@ def _direction(direction: object) -> str:
     return known[direction]
 
 
-def _strategy(strategy: object) -> str:
+def _strategy(strategy: object, remarks: list[str]) -> str:
     if strategy is None:
         chosen = "bayesian" if find_spec("optuna") else "random"
         why = "" if chosen == "bayesian" else "; bayesian needs pip install 'podstack[sweeps]'"
-        say(f"the strategy is {chosen}{why}")
+        remarks.append(f"the strategy is {chosen}{why}")
         return chosen
     if strategy not in STRATEGIES:
         raise UsageError(f"strategy is one of {', '.join(STRATEGIES)}, not {short(strategy)}.")
@@ -211,12 +216,15 @@ def _count(size: int) -> str:
 # Warm starts ---------------------------------------------------------------------------------
 
 
-def _fitting(space: SearchSpace, trials: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:
+def _fitting(
+    space: SearchSpace, trials: Iterable[TrialRecord], remarks: list[str]
+) -> tuple[TrialRecord, ...]:
     """Those that lie in the space, under the numbers 0, -1, …; the latest where there are many."""
     given = list(trials)
     fitting = [trial for trial in given if space.contains(trial.params)][-MOST_WARM:]
     if len(fitting) < len(given):
-        say(f"{len(given) - len(fitting)} of {len(given)} earlier trials do not fit the space")
+        left_out = len(given) - len(fitting)
+        remarks.append(f"{left_out} of {len(given)} earlier trials do not fit the space")
     return tuple(
         TrialRecord(
             number=-place,

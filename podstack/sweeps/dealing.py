@@ -112,7 +112,8 @@ class Dealing:
         reason = register.stop_reason()
         if reason is not None and register.stop_said is None and not register.deleted:
             register.edit({"stop": {"reason": reason, "t": clock.now()}})
-            say(f"sweep {register.id} stops: {reason}")
+            if not register.store.disabled:
+                say(f"sweep {register.id} stops: {reason}")
         return reason is not None or register.is_complete
 
     # Which one -----------------------------------------------------------------------------

@@ -188,9 +188,7 @@ class Ledger:
     def _check_that_it_is_there(self, number: int) -> None:
         if self._claims.held(number) is not None and not self._claims.may_be_lost(number):
             return
-        try:
-            self.refresh()
-        except BackendError:
+        if not self._register.refresh_if_it_answers():
             return  # what is written here gets there, and counts if nothing else came first
         if self.record(number) is None:
             known = [str(record.number) for record in self.records()]
@@ -311,7 +309,14 @@ class Ledger:
 
     def tick(self) -> None:
         """From the background: say that this process lives."""
+        self._forget_what_is_over()
         self._claims.beat()
+
+    def _forget_what_is_over(self) -> None:
+        """Another process may have ended a trial that this one took, as workers of Ray do."""
+        for number in self._claims.all_held:
+            if self._register.is_over(number):
+                self._claims.drop(number)
 
     @property
     def progress(self) -> int:
@@ -329,6 +334,9 @@ class Ledger:
         deadline = monotonic() + patience
         for run in list(self._runs.values()):
             run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
+        if self._claims.all_held:
+            self._register.refresh_if_it_answers()
+            self._forget_what_is_over()
         held = self._claims.all_held
         if status == FAILED and len(held) == 1:
             self._end(held[0], last_facts(FAILED, None, {}, error))
@@ -336,8 +344,9 @@ class Ledger:
             self.release(number)
         endings.closed(self)
         self._store.listener.forget(self)
-        self._is_announced = False
         self._register.book.end(max(0.1, deadline - monotonic()))
+        self._claims.begin()  # whoever goes on after all does so as another writer
+        self._is_announced = False
 
     def finish_at_once(self, status: str, timeout: float) -> None:
         """From a signal handler: give back what is left, and ask nobody."""

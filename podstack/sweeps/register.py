@@ -10,20 +10,21 @@ from collections.abc import Callable, Mapping
 
 from podstack import clock, keys, oplog
 from podstack.clock import hybrid_clock, monotonic
-from podstack.errors import NotFoundError
+from podstack.errors import BackendError, NotFoundError
 from podstack.forks import renew_in_child
 from podstack.oplog import Fold, Op
 from podstack.reader import OpLogs
 from podstack.store import Store
 from podstack.sweeps.book import Book
 from podstack.sweeps.claims import writer_id
-from podstack.sweeps.definition import Definition
+from podstack.sweeps.definition import Definition, Stopping
 from podstack.sweeps.records import JsonValue, TrialRecord
 from podstack.sweeps.states import States
 from podstack.sweeps.stopping import reason_to_stop
 from podstack.sweeps.strategies import Strategy, make_strategy
 
 _RECOMPUTED = ("grid", "random")  # strategies that give a number the same parameters any time
+_MOMENTS = 5.0  # seconds that the end of a trial waits to hear whether another ended it
 _GLANCE, _GLANCE_ELSEWHERE = 0.5, 5.0  # seconds between two looks at others' reports
 
 
@@ -47,7 +48,8 @@ class Register:
         renew_in_child(self)
 
     def _begin(self) -> None:
-        self.lock = threading.RLock()  # guards what was read
+        self.lock = threading.RLock()  # guards what was read; never held during a request
+        self._reading = threading.RLock()
         self._glance_due = 0.0
 
     def renew_in_child(self) -> None:
@@ -61,7 +63,7 @@ class Register:
         Raises:
             BackendError: it does not answer.
         """
-        with self.lock:
+        with self._reading:
             self._logs.fold()
             ops = self._logs.ops_beyond(self._read)
             self._read += len(ops)
@@ -79,10 +81,21 @@ class Register:
             self._glance_due = monotonic() + pause
             self.refresh()
 
+    def refresh_if_it_answers(self) -> bool:
+        """The same, but for moments at most, and without an error: whether the store answered."""
+        delivery = self.store.delivery
+        try:
+            if delivery is None:
+                return self.refresh() is self
+            return delivery.asked(lambda: self.refresh() is self, _MOMENTS)
+        except BackendError:
+            return False
+
     def _hear(self, ops: list[Op]) -> None:
         with self.lock:
             for op in ops:
-                self._facts.add(_without_trials(op))
+                if not all(path.startswith("trials/") for path in op.changes):
+                    self._facts.add(_without_trials(op))
             self._states.add(ops)
 
     # What is written -----------------------------------------------------------------------
@@ -120,22 +133,21 @@ class Register:
             NotFoundError: there is no such sweep.
             DamagedError: it cannot be understood.
         """
-        with self.lock:
-            if self._definition is None:
-                if not self.exists and not self.refresh().exists:
-                    raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+        if self._definition is None:
+            if not self.exists and not self.refresh().exists:
+                raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+            with self.lock:
                 self._definition = Definition.of(self.id, self._facts)
-            return self._definition
+        return self._definition
 
     @property
     def strategy(self) -> Strategy:
-        with self.lock:
-            if self._strategy is None:
-                d = self.definition
-                self._strategy = make_strategy(
-                    d.strategy, d.space, d.objective, seed=d.seed, options=d.options
-                )
-            return self._strategy
+        if self._strategy is None:
+            d = self.definition
+            self._strategy = make_strategy(
+                d.strategy, d.space, d.objective, seed=d.seed, options=d.options
+            )
+        return self._strategy
 
     @property
     def has_params_at_once(self) -> bool:
@@ -171,10 +183,9 @@ class Register:
             return said
         if self.deleted:
             return "It was deleted."
-        if self.is_complete:
+        if self.is_complete or self.definition.stopping == Stopping():
             return None
-        with self.lock:
-            return reason_to_stop(self.definition, self._states.records, clock.now())
+        return reason_to_stop(self.definition, self.records(), clock.now())
 
     # Its trials ----------------------------------------------------------------------------
 
@@ -216,7 +227,9 @@ class Register:
         return next((r for r in reversed(self.records()) if r.label == label), None)
 
     def seen(self, but: int) -> list[TrialRecord]:
-        """What a strategy may know when it chooses for trial `but`."""
+        """What the strategy is told when it chooses for trial `but`, if it asks."""
+        if self.definition.strategy in _RECOMPUTED:
+            return []
         with self.lock:
             begun = [r for r in self._states.records if r.number != but and r.params]
         return [*self.definition.warm, *begun]

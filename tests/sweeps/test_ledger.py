@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -299,6 +300,45 @@ def test_a_trial_is_shown_as_what_it_is(client: MLOpsClient) -> None:
     assert trial["model"]["width"] == trial.flat_params["model/width"]
 
 
+def test_whoever_goes_on_after_the_end_does_so_as_another_writer(client: MLOpsClient) -> None:
+    """As in a notebook whose last cell ended everything, and is then run once more."""
+    sweep = sweep_of(client, 4)
+    take(sweep).complete(value=1.0)
+    held = take(sweep)
+    sweep._ledger.finish()
+    again = take(sweep)
+    again.complete(value=2.0)
+    records = another(client, sweep).records()
+
+    assert (again.number, again.params) == (held.number, held.params)
+    assert [record.value for record in records] == [1.0, 2.0]
+    assert records[0].worker != records[1].worker
+
+
+def test_a_trial_that_another_process_ended_is_held_no_longer(client: MLOpsClient) -> None:
+    sweep = sweep_of(client)
+    trial = take(sweep)
+    other = MLOpsClient(client.uri)
+    other.complete_sweep_trial(sweep.id, trial.id, {"val_loss": 1.0})
+    settle(other)
+    sweep.refresh()
+    sweep._ledger.tick()
+
+    assert sweep._ledger._claims.all_held == []
+
+
+def test_a_script_that_seeds_its_chance_shares_the_trials_all_the_same(
+    client: MLOpsClient,
+) -> None:
+    sweep, other = sweep_of(client, 12), MLOpsClient(client.uri)
+    numbers = []
+    for one in (sweep, other.get_sweep(sweep.id)) * 6:
+        random.seed(0)
+        numbers.append(take(one).number)
+
+    assert sorted(numbers) == list(range(1, 13))
+
+
 # Processes ------------------------------------------------------------------------------------
 
 WORKER = """
@@ -387,10 +427,12 @@ os.waitpid(child, 0)
         )
     )
 
-    assert "child 2" in ended.out, ended.err
+    own = int(ended.out.partition("child ")[2])
+
+    assert own in (2, 3), ended.err
     assert [(r.number, r.status, r.value) for r in sweep.records()] == [
         (1, "completed", 1.0),
-        (2, "completed", 2.0),
+        (own, "completed", 2.0),
     ]
     assert len({record.worker for record in sweep.records()}) == 2
 
