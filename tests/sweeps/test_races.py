@@ -104,6 +104,7 @@ def test_a_small_crowd_does_each_trial_exactly_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ALL)
 def test_eight_processes_do_200_trials_exactly_once(on: Callable[[str], Stage], kind: str) -> None:
     crowd = work_out(on(kind), workers=8, size=200, deadline=500)
@@ -154,6 +155,7 @@ def kill_some(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ALL)
 def test_killed_workers_leave_no_trial_undone_and_no_other_parameters(
     on: Callable[[str], Stage], kind: str
@@ -169,6 +171,7 @@ def test_killed_workers_leave_no_trial_undone_and_no_other_parameters(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ALL)
 def test_a_stop_by_hand_ends_all_workers_and_no_trial_is_begun_after(
     on: Callable[[str], Stage], kind: str
@@ -193,6 +196,7 @@ def test_a_stop_by_hand_ends_all_workers_and_no_trial_is_begun_after(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_server_that_is_killed_and_started_again_costs_no_trial(tmp_path: Path) -> None:
     size = 80
     with RunningServer(tmp_path / "served") as server:
@@ -215,6 +219,7 @@ def test_a_server_that_is_killed_and_started_again_costs_no_trial(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_an_outage_of_the_store_is_waited_for_and_costs_no_trial(
     tmp_path: Path, rclone: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +248,7 @@ def test_an_outage_of_the_store_is_waited_for_and_costs_no_trial(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", [LOCAL, HTTP])
 def test_workers_whose_clocks_are_an_hour_apart_share_a_sweep_all_the_same(
     on: Callable[[str], Stage], kind: str
