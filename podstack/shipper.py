@@ -140,6 +140,7 @@ class Shipper:
     def _pass(self) -> Iterator[None]:
         self._spool.measure()
         hints = self._hints()  # taken first and sent last: what they tell of is there before
+        closed = set(self._closed_logs)  # taken first: a listing after that shows all their lines
         there = {info.key: info for info in self._spool.list() if self._is_log(info.key)}
         for info in sorted(there.values(), key=_facts_last):
             yield
@@ -150,7 +151,7 @@ class Shipper:
         self._has_lost = False
         for run in sorted(self._closed):
             self._clear(run)
-        for key in sorted(self._closed_logs & there.keys()):
+        for key in sorted(closed & there.keys()):
             self._clear_log(there[key])
 
     def _is_log(self, key: str) -> bool:

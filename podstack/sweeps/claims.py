@@ -17,7 +17,8 @@ when its trial is over, so that whoever comes late with an old view finds it and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from podstack.store import Store
 from podstack.sweeps.records import JsonValue
 
 HEARTBEAT, HEARTBEAT_ELSEWHERE = 20.0, 60.0  # seconds
+_LOOK = 2  # intervals for which a claim is watched before its writer's clock is believed
 
 
 class Claim(NamedTuple):
@@ -64,6 +66,7 @@ class Claims:
 
     def __init__(self, store: Store, sweep: str) -> None:
         self._store, self._sweep, self._keys = store, sweep, store.keys
+        self._is_folder = isinstance(store.backend, LocalStore)  # 0.3 ms to ask
         self.patience = config.sweep_patience()
         usual = HEARTBEAT if store.delivery is None else HEARTBEAT_ELSEWHERE
         self.interval = min(usual, self.patience / 5)
@@ -76,6 +79,7 @@ class Claims:
         """As a new writer, who has nothing."""
         self._writer: str | None = None
         self._held: dict[int, Held] = {}
+        self._tries: Counter[tuple[int, int]] = Counter()  # withdrawals that may yet arrive
         self._lock = threading.RLock()  # guards both, and is never held during a request
         self._process = processes.this_process()
         self._putting = threading.RLock()  # so that no heartbeat overtakes a withdrawal
@@ -100,7 +104,7 @@ class Claims:
         In a folder of this machine each trial is looked at when it is asked for: the other way
         would take longer the more trials there are.
         """
-        if isinstance(self._store.backend, LocalStore):
+        if self._is_folder:
             return self._of
         prefix = self._keys.claims(self._sweep)
         start = self._keys.claims_of(self._sweep, after + 1)
@@ -140,8 +144,11 @@ class Claims:
 
     # Taking --------------------------------------------------------------------------------
 
-    def take(self, number: int, generation: int) -> bool:
+    def take(self, number: int, generation: int, lost: Collection[Claim] = ()) -> bool:
         """Claim a trial; False where somebody else did, and nothing is left of the claim.
+
+        Args:
+            lost: claims that still stand, and were judged to be nobody's any more.
 
         Raises:
             BackendError: the store does not answer.
@@ -149,7 +156,7 @@ class Claims:
         with self._putting:
             try:
                 self._put(number, generation, self._content({}))
-                is_mine = self._is_alone(number, generation)
+                is_mine = self._is_alone(number, generation, {claim.info.key for claim in lost})
             except BackendError:
                 self._withdraw_quietly(number, generation)
                 raise
@@ -159,19 +166,22 @@ class Claims:
                 self._put(number, generation, b"")
             return is_mine
 
-    def _is_alone(self, number: int, generation: int) -> bool:
-        """Nobody else claims this generation, nor has anybody ever claimed a later one."""
+    def _is_alone(self, number: int, generation: int, lost: set[str]) -> bool:
+        """Nobody else claims this generation or an earlier one, nor ever claimed a later one.
+
+        An earlier one may have been given back, and taken again, after it was judged to be lost.
+        """
         return not any(
             claim.generation > generation
-            or (claim.generation == generation and claim.stands and claim.writer != self.writer)
+            or (claim.stands and claim.writer != self.writer and claim.info.key not in lost)
             for claim in self._since(number, generation)
         )
 
     def _since(self, number: int, generation: int) -> list[Claim]:
-        """The claims to a trial in a generation and the next, and mostly all others too."""
-        if not isinstance(self._store.backend, LocalStore):
+        """The claims to a trial in all generations up to the one after this."""
+        if not self._is_folder:
             return list(self._listed(self._keys.claims_of(self._sweep, number)))
-        pair = (self._keys.claims_to(self._sweep, number, generation + more) for more in (0, 1))
+        pair = (self._keys.claims_to(self._sweep, number, g) for g in range(generation + 2))
         return [claim for prefix in pair for claim in self._listed(prefix)]
 
     def decide(self, number: int, params: Mapping[str, JsonValue], *, tell: bool) -> None:
@@ -273,12 +283,27 @@ class Claims:
         return orjson.dumps({**told, "params": dict(params)} if params else told)
 
     def _put(self, number: int, generation: int, data: bytes) -> None:
-        key = self._keys.claim(self._sweep, number, generation, self.writer)
-        backend = self._store.backend
-        if isinstance(backend, LocalStore):
-            backend.put_hint(key, data)  # after a power loss nobody has anything
+        """Put a claim, or withdraw it.
+
+        A withdrawal that got no answer may arrive later: what is claimed after it lies elsewhere.
+        """
+        try:
+            self._put_at(self._key(number, generation), data)
+        except BackendError:
+            if not data:
+                self._tries[number, generation] += 1
+            raise
+
+    def _key(self, number: int, generation: int) -> str:
+        tries = self._tries[number, generation]
+        name = f"{self.writer}.{tries}" if tries else self.writer
+        return self._keys.claim(self._sweep, number, generation, name)
+
+    def _put_at(self, key: str, data: bytes) -> None:
+        if self._is_folder:
+            self._store.folder.put_hint(key, data)  # after a power loss nobody has anything
         else:
-            backend.put(key, data)
+            self._store.backend.put(key, data)
 
 
 def writer_id() -> str:
@@ -298,8 +323,9 @@ class _Sight(NamedTuple):
 class Others:
     """Tells whose claims still live, as `liveness` does for runs.
 
-    A claim is compared with its earlier self by this process's own clock; only one that never
-    changed before its eyes, of a writer that gave no other sign, is judged by the writer's clock.
+    A claim is compared with its earlier self by this process's own clock; only one that did not
+    change before its eyes for two intervals, of a writer that gave no other sign, is judged by the
+    writer's clock, which may be wrong by hours.
     """
 
     def __init__(self, store: Store, patience: float) -> None:
@@ -324,6 +350,8 @@ class Others:
         sign = self._signs.get(claim.writer, float("-inf"))
         if seen.changed or monotonic() - sign <= patience:
             return True
+        if monotonic() - seen.since <= _LOOK * usual:
+            return True  # whoever lives puts it again meanwhile, however wrong their clock is
         return clock.now() - self._time_of(claim) <= patience
 
     def _look(self, claim: Claim) -> Mapping[str, Any]:

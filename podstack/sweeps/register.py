@@ -17,7 +17,7 @@ from podstack.reader import OpLogs
 from podstack.store import Store
 from podstack.sweeps.book import Book
 from podstack.sweeps.claims import writer_id
-from podstack.sweeps.definition import Definition
+from podstack.sweeps.definition import Definition, Stopping
 from podstack.sweeps.records import JsonValue, TrialRecord
 from podstack.sweeps.states import States
 from podstack.sweeps.stopping import reason_to_stop
@@ -94,7 +94,8 @@ class Register:
     def _hear(self, ops: list[Op]) -> None:
         with self.lock:
             for op in ops:
-                self._facts.add(_without_trials(op))
+                if not all(path.startswith("trials/") for path in op.changes):
+                    self._facts.add(_without_trials(op))
             self._states.add(ops)
 
     # What is written -----------------------------------------------------------------------
@@ -182,7 +183,7 @@ class Register:
             return said
         if self.deleted:
             return "It was deleted."
-        if self.is_complete:
+        if self.is_complete or self.definition.stopping == Stopping():
             return None
         return reason_to_stop(self.definition, self.records(), clock.now())
 
@@ -201,6 +202,11 @@ class Register:
 
     def is_over(self, number: int) -> bool:
         return self._states.is_over(number)
+
+    def was_released(self, number: int, writer: str, generation: int) -> bool:
+        """Whether a writer's own log says that it gave a trial back."""
+        with self.lock:
+            return self._states.was_released(number, writer, generation)
 
     def unfinished(self) -> range:
         """Numbers among which all trials are that are not over; some of them may be."""
@@ -221,7 +227,9 @@ class Register:
         return next((r for r in reversed(self.records()) if r.label == label), None)
 
     def seen(self, but: int) -> list[TrialRecord]:
-        """What a strategy may know when it chooses for trial `but`."""
+        """What the strategy is told when it chooses for trial `but`, if it asks."""
+        if self.definition.strategy in _RECOMPUTED:
+            return []
         with self.lock:
             begun = [r for r in self._states.records if r.number != but and r.params]
         return [*self.definition.warm, *begun]

@@ -27,7 +27,7 @@ _SUBJECTS = (
     "suggestions",
 )
 _SLOW = (
-    *("remote", "latency", "shipping", "server"),  # they wait for stores
+    *("remote", "latency", "shipping", "server", "sweeps"),  # they wait for stores
     *("keras", "transformers", "accelerate"),  # they load a framework and train, as lightning does
 )
 
