@@ -34,6 +34,8 @@ class Recording:
         experiment, name, run_id, tags: of the run that is made here. Default: the environment,
             see `podstack.config`.
         uri, project, api_token: the store, as for `MLOpsClient`.
+        client: instead of these; a pickle does not hold it.
+        capture: as for `start_run`.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class Recording:
         uri: Any = None,
         project: str | None = None,
         api_token: str | None = None,
+        client: MLOpsClient | None = None,
+        capture: tuple[str, ...] | None = None,
     ) -> None:
         said = defaults()
         self.is_given = run is not None
@@ -57,6 +61,7 @@ class Recording:
         self.name = name or said.run_name
         self._tags = tags or said.tags
         self._uri, self._project, self._api_token = uri, project, api_token
+        self._client, self._capture = client, capture
         self.has_begun = False  # in this process, or in the one that this is a copy from
         self._skipped: set[str] = set()
 
@@ -67,6 +72,8 @@ class Recording:
 
     @property
     def client(self) -> MLOpsClient:
+        if self._client is not None:
+            return self._client
         return MLOpsClient(self._uri, project=self._project, api_token=self._api_token)
 
     @property
@@ -97,6 +104,7 @@ class Recording:
             name=self.name,
             run_id=self.run_id,
             tags=self._tags,
+            capture=self._capture,
         )
 
     def is_stored(self) -> bool:
@@ -196,7 +204,7 @@ class Recording:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self._run if self.is_given else None
-        return {**vars(self), "_run": kept, "_api_token": None}
+        return {**vars(self), "_run": kept, "_api_token": None, "_client": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
