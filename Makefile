@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test test-slow bench lint types check clean
+.PHONY: demo test test-slow test-ray bench lint types check clean
 
 demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
 	$(BIN)/python examples/quickstart.py
@@ -15,7 +15,10 @@ test: $(VENV)/test.done                 ## the default suite
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not ray"
+
+test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
+	$(BIN)/python -m pytest -m ray
 
 bench: $(VENV)/test.done                ## every figure beside its baseline of the same run
 	$(BIN)/python -m tests.benchmarks

@@ -57,7 +57,7 @@ class _Board:
             self._told.pop(experiment, None)
 
 
-_actors: dict[tuple[str, str], Any] = {}  # by cluster and job: it ends with its last handle
+_made: dict[tuple[str, str], Any] = {}  # by cluster and job; an actor ends with its maker's handle
 
 
 class Board:
@@ -66,14 +66,13 @@ class Board:
     def __init__(self) -> None:
         self._teller = new_run_id()
         self._experiments: list[str] = []
-        key = node_id(), _name()
         try:
-            self._actor = _actors[key] = ray.get_actor(_name())
+            self._actor = ray.get_actor(_name())
             ray.get(self._actor.expect.remote(self._teller))
         except ValueError:  # Ray's word for: there is none
             here = NodeAffinitySchedulingStrategy(node_id(), soft=True)
             options = _Board.options(name=_name(), scheduling_strategy=here)
-            self._actor = _actors[key] = options.remote(self._teller)
+            self._actor = _made[node_id(), _name()] = options.remote(self._teller)
 
     def tell(self, experiment: str, told: Told) -> None:
         """Let workers of Ray's `experiment` know. Returns at once; a second call is a no-op."""
