@@ -14,6 +14,8 @@ PODSTACK_CAPTURE    what a run records of its surroundings: 1, 0, or a list   (1
 PODSTACK_NOTIFY     apprise addresses that every alert is sent to             (none)
 PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL     what an integration takes for the
                     arguments that it was not given; tags between commas
+PODSTACK_SWEEP_PATIENCE     seconds of silence after which a trial is offered again  (300)
+PODSTACK_SWEEP_TIMEOUT      seconds that asking for a trial outlasts a store that is down    (60)
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
@@ -128,13 +130,36 @@ def finish_timeout() -> float:
     Raises:
         UsageError: it is no number of seconds.
     """
-    text = os.environ.get("PODSTACK_FINISH_TIMEOUT") or "30"
+    return _seconds("PODSTACK_FINISH_TIMEOUT", "30")
+
+
+def sweep_patience() -> float:
+    """Seconds of silence after which a trial is offered again: PODSTACK_SWEEP_PATIENCE, else 300.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    return _seconds("PODSTACK_SWEEP_PATIENCE", "300")
+
+
+def sweep_timeout() -> float:
+    """Seconds for which a trial is asked for while the store is down: PODSTACK_SWEEP_TIMEOUT,
+    else 60.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    return _seconds("PODSTACK_SWEEP_TIMEOUT", "60")
+
+
+def _seconds(variable: str, default: str) -> float:
+    text = os.environ.get(variable) or default
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e9:
-        raise UsageError(f"PODSTACK_FINISH_TIMEOUT is a number of seconds, not {short(text)}.")
+        raise UsageError(f"{variable} is a number of seconds, not {short(text)}.")
     return seconds
 
 

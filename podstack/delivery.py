@@ -91,6 +91,20 @@ class Delivery:
         """A file was logged, or got its hash: bring it on."""
         self._porter.submit(self._shipper.upload(lambda succeeded: None))
 
+    def nudge(self, began: Callable[[], None]) -> None:
+        """Ship logs soon, unless the store is not answering. Nobody waits for it.
+
+        Args:
+            began: called when it begins: what is written later needs another nudge.
+        """
+        self.courier.submit(self._nudged(began))
+
+    def _nudged(self, began: Callable[[], None]) -> Iterator[None]:
+        yield
+        began()
+        if self._shipper.may_try:
+            yield from self._shipper.ship(lambda succeeded: None)
+
     def flush(self, timeout: float | None) -> bool:
         """Wait until the store has all that was logged: True once it says so.
 
@@ -125,16 +139,31 @@ class Delivery:
         self._shipper.closed(run)
         if endings.in_haste:
             return
+        deadline = self._bring_rest(timeout)
+        if adopt and not self._shipper.is_failing:
+            self.adopt(min(_OVER, _seconds(deadline)))  # what its forked children left
+
+    def finish_log(self, key: str, timeout: float) -> None:
+        """The same for a log that belongs to no run, and that nothing more is written to."""
+        self._shipper.closed_log(key)
+        if not endings.in_haste:
+            self._bring_rest(timeout)
+
+    def _bring_rest(self, timeout: float) -> float:
+        """Try for `timeout` seconds, for fewer where the store is failing; when they are over."""
         patience = min(timeout, _FAILING) if self._shipper.is_failing else timeout
         deadline = monotonic() + patience
         keeper.wait(_seconds(deadline))  # its last lines are sealed, its files have their names
         self._wait(deadline, insist=not self._shipper.is_failing)
-        if adopt and not self._shipper.is_failing:
-            self.adopt(min(_OVER, _seconds(deadline)))  # what its forked children left
+        return deadline
 
     def closed(self, run: str) -> None:
         """A run is over, and nobody has time to wait."""
         self._shipper.closed(run)
+
+    def closed_log(self, key: str) -> None:
+        """The same for a log that belongs to no run."""
+        self._shipper.closed_log(key)
 
     def send_at_once(self, timeout: float) -> None:
         """From a signal handler: one attempt at what is left, and no word of it."""

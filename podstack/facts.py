@@ -98,6 +98,7 @@ _RUN: dict[str, Check] = {
     "ended": _number,
     "error": _text,
     "parent": is_id,
+    "sweep": _table,
     "params/*": _anything,
     "tags/*": _true,
     "notes": _text,

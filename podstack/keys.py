@@ -14,6 +14,8 @@ from podstack.names import is_id, short
 
 STORE = "podstack.json"
 MAX_KEY = 1000  # bytes; S3 ends at 1024
+SWEEP_WRITER = "2"  # what the ids of a sweep's writers begin with: the year does, until 3000
+MAX_TRIAL = 999_999  # the largest number whose claims list in the order of numbers
 
 _LOG = re.compile(r"(.+?)\.jsonl(\.gz)?")
 _SEGMENT = re.compile(r"([0-9]{6,})\.jsonl(\.gz)?")
@@ -23,6 +25,9 @@ _ANY_LOG = re.compile(
     r"(projects/[^/]+/(?:experiments/[^/]+/[^/]+\.jsonl|sweeps/[^/]+/[^/]+\.jsonl"
     r"|runs/[^/]+/(?:meta/[^/]+\.jsonl|metrics/[^/]+/[0-9]{6,}\.jsonl|console/[^/]+/[0-9]{6,}\.txt)))"
     r"(?:\.gz)?"
+)
+_CLAIM = re.compile(
+    r"projects/[^/]+/sweeps/[^/]+/claims/([0-9]{6})(?:\.([1-9][0-9]{0,5}))?/([^/]+)\.json"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -36,6 +41,7 @@ class Project:
         self.runs = f"{self.root}runs/"
         self.live = f"{self.root}live/"
         self.tombs = f"{self.root}tombs/"
+        self.sweeps = f"{self.root}sweeps/"
 
     def experiment(self, experiment: str) -> str:
         return f"{self.experiments}{experiment}/"
@@ -84,6 +90,27 @@ class Project:
     def tomb(self, run: str) -> str:
         return f"{self.tombs}{run}.json"
 
+    def sweep(self, sweep: str) -> str:
+        return f"{self.sweeps}{sweep}/"
+
+    def sweep_logs(self, sweep: str) -> str:
+        """What the keys of a sweep's logs begin with, and those of its claims do not."""
+        return f"{self.sweeps}{sweep}/{SWEEP_WRITER}"
+
+    def sweep_log(self, sweep: str, writer: str) -> str:
+        return f"{self.sweeps}{sweep}/{writer}.jsonl"
+
+    def claims(self, sweep: str) -> str:
+        return f"{self.sweeps}{sweep}/claims/"
+
+    def claims_of(self, sweep: str, number: int) -> str:
+        """What the keys of one trial's claims begin with, of all generations."""
+        return f"{self.sweeps}{sweep}/claims/{number:06d}"
+
+    def claim(self, sweep: str, number: int, generation: int, writer: str) -> str:
+        again = f".{generation}" if generation else ""
+        return f"{self.claims_of(sweep, number)}{again}/{writer}.json"
+
 
 class Segment(NamedTuple):
     """Where an object of metrics or of output belongs: segment `seq` of `writer`."""
@@ -129,6 +156,22 @@ def range_of(key: str) -> Range | None:
     if match is None or not is_id(writer) or int(match[1]) > int(match[2]):
         return None
     return Range(writer, int(match[1]), int(match[2]))
+
+
+class ClaimPlace(NamedTuple):
+    """Whose claim it is, to which trial; `generation` counts how often that was offered again."""
+
+    number: int
+    generation: int
+    writer: str
+
+
+def claim_of(key: str) -> ClaimPlace | None:
+    """The place of a claim, or None for any other object."""
+    match = _CLAIM.fullmatch(key)
+    if match is None or not is_id(match[3]):
+        return None
+    return ClaimPlace(int(match[1]), int(match[2] or 0), match[3])
 
 
 def log_writer(key: str) -> str | None:

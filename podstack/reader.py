@@ -97,6 +97,11 @@ class OpLogs:
                     self._read(info, writer)
             return self._fold
 
+    def ops_beyond(self, count: int) -> list[Op]:
+        """What was read after the first `count` lines, in the order in which it was read."""
+        with self._lock:
+            return self._ops[count:]
+
     def history(self, path: str) -> list[Change]:
         """Every value `path` ever had, oldest first."""
         self.fold()
@@ -131,6 +136,9 @@ class StoreReader:
 
     def experiment_ids(self) -> list[str]:
         return list(filter(names.is_id, self.backend.list_dirs(self.keys.experiments)))
+
+    def sweep_ids(self) -> list[str]:
+        return list(filter(names.is_id, self.backend.list_dirs(self.keys.sweeps)))
 
     def purged(self) -> set[str]:
         prefix = self.keys.tombs

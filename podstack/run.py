@@ -17,8 +17,10 @@ from podstack.intake import Intake, source_of, sources_in
 from podstack.journal import Journal
 from podstack.keeper import keeper
 from podstack.liveness import Status
+from podstack.metrics import Metrics
 from podstack.names import COMPLETED, KILLED, RUNNING
 from podstack.parameters import flat_parameters
+from podstack.point_logs import PointLogs
 from podstack.scalars import whole_step
 from podstack.store import Store
 from podstack.stored_run import StoredRun, position
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from podstack.alerts import Wanted
     from podstack.alerts.notices import Notify
     from podstack.alerts.watches import Watches
+    from podstack.sweeps.trial import Trial
 
 _LISTEN_EVERY = 5.0  # seconds between two looks for what others wrote, such as a Stop
 
@@ -57,6 +60,7 @@ class Run(StoredRun):
         self._watches: Watches | None = None  # None until there is an alert
         self._stop = False
         self._listen_at = 0.0
+        self._trial: Trial | None = None  # of a sweep, which ends with this run
 
     # Logging -------------------------------------------------------------------------------
 
@@ -270,6 +274,7 @@ class Run(StoredRun):
             captor.closed(journal, error)
         if self._owns and not journal.is_child:
             journal.set(self._last_facts(journal, status, error, patience))
+            self._end_trial(status, error)
         lost = journal.close(timeout=patience)
         if lost:
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
@@ -288,6 +293,7 @@ class Run(StoredRun):
             for captor in self._captors:
                 captor.closed(journal, at_once=True)
             journal.set(self._last_facts(journal, status, None, timeout))
+            self._end_trial(status, None)
             journal.close_at_once()
             if self._store.delivery is not None:
                 self._store.delivery.closed(self.id)
@@ -315,6 +321,30 @@ class Run(StoredRun):
             return ask() if delivery is None else delivery.asked(ask, patience / 2)
         except BackendError:
             return False
+
+    def _works_for(self, trial: Trial) -> None:
+        """From now on this run's end is that of a sweep's trial."""
+        self._trial = trial
+        trial.run_begins(self)
+
+    def _end_trial(self, status: str, error: str | None) -> None:
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            value = self._last_logged(trial.metric) if status == COMPLETED else None
+            trial.run_ends(status, error, value)
+
+    def _last_logged(self, metric: str) -> float | None:
+        """The last value that this machine's processes logged; of others, if the store answers."""
+        own = PointLogs(self._store.folder, self._store.keys.metrics(self.id))
+        own.refresh({})
+        for logs in (own.logs, self._logs):
+            try:
+                found = Metrics(logs(), logs).get(metric)
+            except BackendError:
+                continue
+            if found is not None:
+                return float(found.values[-1])
+        return None
 
     def __enter__(self) -> Run:
         return self

@@ -60,6 +60,7 @@ class Shipper:
         self._packings: dict[str, Packing] = {}
         self._refused: dict[str, tuple[str, float]] = {}  # key -> its tag, when
         self._closed: set[str] = set()  # runs that are over
+        self._closed_logs: set[str] = set()  # keys of logs of no run that are
         self._has_lost = False  # whether a listing did not show what was sent
         self._backoff = Backoff()
         self._denied = False
@@ -79,6 +80,10 @@ class Shipper:
     def closed(self, run: str) -> None:
         """A run is over: nothing more of it is written here."""
         self._closed.add(run)
+
+    def closed_log(self, key: str) -> None:
+        """The same for one log that belongs to no run."""
+        self._closed_logs.add(key)
 
     @property
     def interval(self) -> float:
@@ -145,6 +150,8 @@ class Shipper:
         self._has_lost = False
         for run in sorted(self._closed):
             self._clear(run)
+        for key in sorted(self._closed_logs & there.keys()):
+            self._clear_log(there[key])
 
     def _is_log(self, key: str) -> bool:
         """Whether it goes with the logs: all but hints and the files that somebody logged."""
@@ -273,7 +280,7 @@ class Shipper:
         """Whether the store has a file already: its name is that of its content."""
         return any(i.key == info.key and i.size == info.size for i in self._remote.list(info.key))
 
-    # Runs that are over --------------------------------------------------------------------
+    # What is over --------------------------------------------------------------------------
 
     def _clear(self, run: str) -> None:
         """Remove a run's copy here, if a listing shows that the store has all of it.
@@ -295,6 +302,21 @@ class Shipper:
             del self._sent[key]
         if not stale and len(logs) == len(here):
             self._remove(run)
+
+    def _clear_log(self, info: BlobInfo) -> None:
+        """The same for one log that belongs to no run."""
+        if not self._is_sent(info):
+            return
+        sent = self._sent[info.key]
+        there = {found.key: found.size for found in self._remote.list(sent.key)}
+        if there.get(sent.key) != sent.size:
+            self._has_lost = True
+            del self._sent[info.key]
+            return
+        self._spool.delete(info.key)
+        self._closed_logs.discard(info.key)
+        self._sent.pop(info.key, None)
+        self._packings.pop(info.key, None)
 
     def _remove(self, run: str) -> None:
         """The last hint too, which stays in the store."""

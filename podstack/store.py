@@ -52,6 +52,7 @@ class Store:
         self.is_blind = self.disabled or offline  # cannot know what exists in the store it is for
         self.reader = StoreReader(self.backend, self.keys)
         self.liveness = Liveness(self.reader)
+        self.ledgers: dict[str, object] = {}  # of the sweeps that are worked on: sweeps/ledger.py
         self._index: AnyIndex | None = None
         self._prepared = False
         self._lock = threading.RLock()

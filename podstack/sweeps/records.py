@@ -14,6 +14,22 @@ JsonValue = Any  # of a parameter: None, bool, int, float or str
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
+def as_word(value: float) -> float | str:
+    """A float as JSON can hold it: NaN and infinities are texts, as in points."""
+    if value != value:
+        return "NaN"
+    return value if abs(value) != float("inf") else "Infinity" if value > 0 else "-Infinity"
+
+
+def from_word(value: float | str) -> float:
+    """What `as_word` made of it.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    return float(value)
+
+
 class TrialRecord(NamedTuple):
     """What the ledger says of one trial.
 
@@ -54,8 +70,9 @@ class TrialRecord(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether it has a value to compare: completed, and no NaN."""
-        return self.status == COMPLETED and self.value is not None and self.value == self.value
+        """Whether it has a value to compare: completed, not pruned, and no NaN."""
+        is_whole = self.status == COMPLETED and not self.pruned
+        return is_whole and self.value is not None and self.value == self.value
 
 
 class Objective(NamedTuple):
