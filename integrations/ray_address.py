@@ -1,8 +1,9 @@
 """Which store to write to, in a form that Ray may write to its disks. Not for users.
 
 Ray pickles callbacks and searchers into its experiment folder (`tuner.pkl`,
-`searcher-state-*.pkl`), so what is pickled here holds no token, no storage options and no URL with
-a password. Whoever unpickles it, such as `Tuner.restore`, finds these in the environment.
+`searcher-state-*.pkl`), so what is pickled here holds no token and no storage options; URLs hold no
+credentials, for the backends refuse such. Whoever unpickles it, such as `Tuner.restore`, finds the
+token in the environment; options that are no secret may stand in the URL.
 """
 
 from __future__ import annotations
@@ -44,8 +45,7 @@ class StoreAddress:
         if self._client is None:
             assert self._safe is not None, "one of the two is there"
             safe = self._safe
-            uri = safe.uri or None  # nothing: the environment says
-            self._client = MLOpsClient(uri, project=safe.project, mode=safe.mode)
+            self._client = MLOpsClient(safe.uri, project=safe.project, mode=safe.mode)
         return self._client
 
     @property
@@ -57,9 +57,5 @@ class StoreAddress:
         return self  # it never changes, and Ray copies what it is given
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_client": None, "_safe": self._safe or _without_secrets(self.settings)}
-
-
-def _without_secrets(settings: Settings) -> Settings:
-    uri = "" if "@" in settings.uri else settings.uri  # there may be a password in it
-    return settings._replace(uri=uri, api_token=None, storage_options=())
+        safe = self._safe or self.settings._replace(api_token=None, storage_options=())
+        return {"_client": None, "_safe": safe}

@@ -32,7 +32,6 @@ class Told(NamedTuple):
     is_a_folder: bool  # on that node's disk
 
 
-@ray.remote(num_cpus=0)  # type: ignore[untyped-decorator]
 class _Board:
     """Tellers are expected from before the first trial on, so that no worker asks too early."""
 
@@ -57,6 +56,7 @@ class _Board:
             self._told.pop(experiment, None)
 
 
+_Remote: Any = ray.remote(num_cpus=0)(_Board)
 _made: dict[tuple[str, str], Any] = {}  # by cluster and job; an actor ends with its maker's handle
 
 
@@ -71,7 +71,7 @@ class Board:
             ray.get(self._actor.expect.remote(self._teller))
         except ValueError:  # Ray's word for: there is none
             here = NodeAffinitySchedulingStrategy(node_id(), soft=True)
-            options = _Board.options(name=_name(), scheduling_strategy=here)
+            options = _Remote.options(name=_name(), scheduling_strategy=here)
             self._actor = _made[node_id(), _name()] = options.remote(self._teller)
 
     def tell(self, experiment: str, told: Told) -> None:
@@ -103,7 +103,9 @@ def told_of(experiment: str) -> Told | None:
         if not told:
             return None
         time.sleep(0.05)
-    raise UsageError(f"The driver of {experiment} did not say within {_PATIENCE:.0f} s where to log.")
+    raise UsageError(
+        f"The driver of {experiment} did not say within {_PATIENCE:.0f} s where to log."
+    )
 
 
 def node_id() -> str:

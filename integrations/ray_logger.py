@@ -147,7 +147,7 @@ class PodstackLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's typ
         """End what is unfinished as killed, and wait until all is recorded."""
         for trial_id, run in self._runs.items():
             if not run.has_ended:
-                self._ended(trial_id, "killed", None, False)
+                self._ended(run, trial_id, "killed", None, False)
                 run.end("killed")
             elif self._is_pruned(trial_id):  # which others showed that went further since
                 run.aside(partial(_tag_as_pruned, self._address.client, run.run_id))
@@ -212,11 +212,13 @@ class PodstackLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's typ
         if pruned:
             del self._stopped[trial.trial_id]  # it is told
             run.do(lambda recording: recording.run.add_tags("pruned"))
-        self._ended(trial.trial_id, status, error, pruned)
+        self._ended(run, trial.trial_id, status, error, pruned)
         run.end(status, error)
 
-    def _ended(self, trial_id: str, status: str, error: str | None, pruned: bool) -> None:
-        """For whoever keeps book of trials: how one ended."""
+    def _ended(
+        self, run: TrialRun, trial_id: str, status: str, error: str | None, pruned: bool
+    ) -> None:
+        """For whoever keeps book of trials: how one ends, before its run does."""
 
     def _is_pruned(self, trial_id: str) -> bool:
         """Whether Ray stopped it before the end that others come to."""

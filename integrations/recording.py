@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from podstack import MLOpsClient, Run
 from podstack.errors import BackendError, NotFoundError, RunClosedError, UsageError
 from podstack.extending import (
+    Trial,
     defaults,
     hand_down,
     handed_down,
@@ -35,7 +36,7 @@ class Recording:
             see `podstack.config`.
         uri, project, api_token: the store, as for `MLOpsClient`.
         client: instead of these; a pickle does not hold it.
-        capture: as for `start_run`.
+        capture, sweep_trial: as for `start_run`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Recording:
         api_token: str | None = None,
         client: MLOpsClient | None = None,
         capture: tuple[str, ...] | None = None,
+        sweep_trial: Trial | None = None,
     ) -> None:
         said = defaults()
         self.is_given = run is not None
@@ -61,7 +63,7 @@ class Recording:
         self.name = name or said.run_name
         self._tags = tags or said.tags
         self._uri, self._project, self._api_token = uri, project, api_token
-        self._client, self._capture = client, capture
+        self._client, self._capture, self._trial = client, capture, sweep_trial
         self.has_begun = False  # in this process, or in the one that this is a copy from
         self._skipped: set[str] = set()
 
@@ -105,6 +107,7 @@ class Recording:
             run_id=self.run_id,
             tags=self._tags,
             capture=self._capture,
+            sweep_trial=self._trial,
         )
 
     def is_stored(self) -> bool:

@@ -19,15 +19,20 @@ from podstack.config import (
     handed_down,
     take_back,
 )
+from podstack.console import say
 from podstack.endings import endings, verdict_of
 from podstack.errors import UsageError
 from podstack.names import check_name, experiment_id, new_run_id
 from podstack.run import Run, attached_run
 from podstack.scalars import scalar
+from podstack.sweeps.sweep import Sweep
+from podstack.sweeps.trial import Trial
 
 __all__ = [
     "Defaults",
     "Settings",
+    "Sweep",
+    "Trial",
     "attached",
     "captured",
     "client_of",
@@ -39,6 +44,7 @@ __all__ = [
     "leave_sigterm",
     "new_run_id",
     "numbers_in",
+    "say",
     "settings_of",
     "take_back",
     "verdict_of",
@@ -49,9 +55,9 @@ _DEEPEST = 32
 leave_sigterm = endings.leave_sigterm
 
 
-def settings_of(client: MLOpsClient) -> Settings:
-    """What makes such a client again in another process, token and all. A folder is absolute."""
-    return client._store.portable_settings
+def settings_of(what: MLOpsClient | Sweep) -> Settings:
+    """What opens its store in another process, token and all. A folder is absolute."""
+    return what._ledger.settings if isinstance(what, Sweep) else what._store.portable_settings
 
 
 def client_of(settings: Settings) -> MLOpsClient:

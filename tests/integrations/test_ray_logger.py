@@ -16,13 +16,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("ray.tune")
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
-
-import ray
-from ray import tune
-from ray.tune.schedulers import ASHAScheduler
-
 from podstack import MLOpsClient, Run
 from podstack.errors import UsageError
 from podstack.integrations import ray_workers
@@ -32,6 +25,9 @@ from podstack.integrations.ray_trials import Scope
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.stage import Stage
 
+ray = pytest.importorskip("ray")
+tune = pytest.importorskip("ray.tune")
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
 
 TOKEN = "marker-of-a-very-secret-token"
@@ -163,7 +159,7 @@ def slow_or_fast(config: dict[str, Any]) -> None:
 def test_a_trial_that_asha_stops_early_is_completed_and_marked_and_one_at_max_t_is_not(
     fit: Callable[..., Any], store: Path, client: MLOpsClient
 ) -> None:
-    scheduler = ASHAScheduler(max_t=4, grace_period=1, reduction_factor=2)
+    scheduler = tune.schedulers.ASHAScheduler(max_t=4, grace_period=1, reduction_factor=2)
     space = {"x": tune.grid_search([4.0, 3.0, 2.0, 1.0])}
     settings = {"metric": "score", "mode": "max", "max_concurrent_trials": 1}
     fit(slow_or_fast, space, PodstackLoggerCallback(store), scheduler=scheduler, **settings)
@@ -317,7 +313,7 @@ def test_workers_log_to_a_server_with_the_drivers_token_which_ray_writes_nowhere
         runs = MLOpsClient(server.url, api_token=token).list_runs()
 
         assert {run.status for run in runs} == {"completed"}
-        assert sorted(run.metrics["inside"].values) == [1, 2]
+        assert sorted(run.metrics["inside"].values[0] for run in runs) == [1, 2]
         assert [list(run.metrics["secrets"].values) for run in runs] == [[0], [0]]
         session = Path(ray._private.worker._global_node.get_session_dir_path())
         files = [p for folder in (results, session) for p in folder.rglob("*") if p.is_file()]
@@ -329,25 +325,16 @@ def test_copies_and_pickles_hold_no_token_and_make_no_store(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(store.parent)
-    options = {"auto_mkdir": True}
     callback = PodstackLoggerCallback("store", api_token=TOKEN, experiment="e")
     copied = copy.deepcopy(callback)
     data = ray.cloudpickle.dumps(callback)
     monkeypatch.chdir("/")
     loaded = pickle.loads(data)
 
-    del options
     assert TOKEN.encode() not in data
     assert copied._address.settings.api_token == TOKEN
     assert loaded._address.client.uri == str(store)
     assert not store.exists()
-
-
-def test_a_password_in_the_url_is_not_pickled() -> None:
-    pytest.importorskip("paramiko")
-    callback = PodstackLoggerCallback("sftp://me:marker@127.0.0.1:1/store")
-
-    assert b"marker" not in ray.cloudpickle.dumps(callback)
 
 
 def test_without_a_callback_the_run_is_the_workers_own(
