@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from podstack.extending import captured
@@ -66,7 +65,7 @@ class LinkedCallback(PodstackLoggerCallback):
         trial = self._search.trial_of(trial_id)
         self._search.let_go(trial_id)
         if trial is not None and pruned:
-            metrics = self._last.get(trial_id, {})
-            run.aside(partial(self._search.sweep.complete, trial.id, metrics, pruned=True))
+            metrics, complete = self._last.get(trial_id, {}), self._search.sweep.complete
+            run.do(lambda recording: complete(trial.id, metrics, pruned=True))
         elif trial is not None and status == "killed":
-            run.aside(trial.release)
+            run.do(lambda recording: trial.release())

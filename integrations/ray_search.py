@@ -168,9 +168,6 @@ class PodstackSearch(Searcher):  # type: ignore[misc]  # Ray's types are its own
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the sweep how it ended. It may be called twice, and for trials that it never saw."""
-        is_pruned = bool(result) and self._is_pruned(trial_id, result or {})
-        if result:
-            self._told[trial_id] = _iteration(result)
         trial = self.trial_of(trial_id)
         if trial is None or self.is_followed:
             return
@@ -178,7 +175,8 @@ class PodstackSearch(Searcher):  # type: ignore[misc]  # Ray's types are its own
         if error:
             self.sweep.complete(trial.id, status="failed", error=f"Ray's trial {trial_id} failed.")
         elif result:
-            self._complete(trial, numbers_of(result), is_pruned)
+            self._complete(trial, numbers_of(result), self._is_pruned(trial_id, result))
+            self._told[trial_id] = _iteration(result)
         elif trial_id in self._told:
             trial.prune()  # while it was paused
         else:
