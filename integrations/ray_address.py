@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from podstack import MLOpsClient
-from podstack.extending import Settings, settings_of
+from podstack.extending import Settings, is_a_folder_here, settings_of
 
 
 class StoreAddress:
@@ -52,6 +52,11 @@ class StoreAddress:
     def settings(self) -> Settings:
         """Secrets and all: for memory only."""
         return settings_of(self.client)
+
+    @property
+    def is_a_folder_here(self) -> bool:
+        """Whether no other machine sees it."""
+        return is_a_folder_here(self.client)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StoreAddress:
         return self  # it never changes, and Ray copies what it is given

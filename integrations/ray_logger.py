@@ -14,7 +14,7 @@ from typing import Any
 
 from podstack import MLOpsClient
 from podstack.errors import MissingExtraError
-from podstack.extending import captured, defaults, is_a_folder_here
+from podstack.extending import captured, defaults
 from podstack.integrations.kept_files import which_to_keep
 from podstack.integrations.ray_address import StoreAddress
 from podstack.integrations.recording import Recording
@@ -100,7 +100,7 @@ class PodstackLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's typ
         client = self._address.client
         if self._experiment:
             client.create_experiment(self._experiment)
-        if is_a_folder_here(client) and ray_board.nodes() > 1:
+        if self._address.is_a_folder_here and ray_board.nodes() > 1:
             warn(
                 "the store %s is a folder of this machine, and the cluster has %d machines: what "
                 "trials report is recorded, but setup_podstack works on this one only. Name a "
@@ -197,7 +197,7 @@ class PodstackLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's typ
     def _tell_workers(self, experiment: str, scope: Scope) -> None:
         if self._board is None:  # a driver of somebody's own, who did not call `setup`
             self._board = ray_board.Board()
-        here = ray_board.node_id(), is_a_folder_here(self._address.client)
+        here = ray_board.node_id(), self._address.is_a_folder_here
         self._board.tell(experiment, ray_board.Told(self._address.settings, scope, *here))
 
     def _keep_checkpoint(self, trial: Any) -> None:

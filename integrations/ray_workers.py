@@ -23,6 +23,8 @@ from podstack.integrations.ray_board import Told, node_id, told_of
 from podstack.integrations.ray_trials import Scope, run_id_of
 from podstack.integrations.recording import Recording
 
+TRAIN = "train"  # the id of a training with Ray Train, where Ray Tune has trials
+
 
 class Place(NamedTuple):
     """Where in Ray this process stands."""
@@ -67,7 +69,7 @@ def setup_podstack(
     place = where_we_are()
     if place.rank:
         return MLOpsClient(mode="disabled").start_run()
-    told = told_of(place.experiment) if place.experiment and uri is None else None
+    told = _told(place) if uri is None else None
     if told is not None:
         return _of_the_callback(place, told)
     client = MLOpsClient(
@@ -90,7 +92,13 @@ def where_we_are() -> Place:
     except RuntimeError:  # Ray's word for: this is no worker
         return Place("")
     name = train.get_experiment_name()
-    return Place(name, "train", name, train.get_world_rank())
+    return Place(name, TRAIN, name, train.get_world_rank())
+
+
+def _told(place: Place) -> Told | None:
+    if not place.trial:
+        return None
+    return told_of(TRAIN if place.trial == TRAIN else place.experiment)
 
 
 def _of_the_callback(place: Place, told: Told) -> Run:
@@ -100,7 +108,10 @@ def _of_the_callback(place: Place, told: Told) -> Run:
             "and this worker runs on another. What it reports to Ray is recorded there; to log "
             "from here, name a store that both reach: s3://…, a podstack server, a shared folder."
         )
-    return attached(client_of(told.settings), run_id_of(place.trial, told.scope))
+    scope = told.scope
+    if place.trial == TRAIN:
+        scope = Scope(scope.experiment or place.experiment, place.experiment)
+    return attached(client_of(told.settings), run_id_of(place.trial, scope))
 
 
 def _of_our_own(

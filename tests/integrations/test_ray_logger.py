@@ -221,6 +221,7 @@ DRIVER = """
             run_config=tune.RunConfig(
                 name="cut", storage_path=path, callbacks=[PodstackLoggerCallback({store!r})]
             ),
+            tune_config=tune.TuneConfig(reuse_actors=True),
         )
     tuner.fit()
     print("fitted", flush=True)
@@ -309,7 +310,7 @@ def test_workers_log_to_a_server_with_the_drivers_token_which_ray_writes_nowhere
     with RunningServer(tmp_path / "served", tokens=True) as server:
         token = server.admin
         callback = PodstackLoggerCallback(server.url, api_token=token, experiment="far")
-        fit(inside, {"x": tune.grid_search([1, 2])}, callback)
+        fit(inside, {"x": tune.grid_search([1, 2])}, callback, reuse_actors=False)
         runs = MLOpsClient(server.url, api_token=token).list_runs()
 
         assert {run.status for run in runs} == {"completed"}

@@ -195,7 +195,8 @@ def test_run_sweep_gives_every_trial_a_run_and_completes_it(
         descend(config)
 
     sweep = new_sweep(client, 8, strategy="bayesian")
-    assert run_sweep(sweep, mixed, num_workers=2, storage_path=tmp_path / "results") is sweep
+    settings = {"num_workers": 2, "storage_path": tmp_path / "results", "reuse_actors": True}
+    assert run_sweep(sweep, mixed, **settings) is sweep
     assert_exact(sweep, 8)
     runs = {run.id: run for run in client.list_runs("searched")}
 
@@ -259,7 +260,7 @@ def test_asha_prunes_trials_of_the_sweep_and_leaves_those_that_came_to_the_end(
     sweep = new_sweep(client, 8)
     scheduler = tune.schedulers.ASHAScheduler(max_t=3, grace_period=1, reduction_factor=2)
     folder = tmp_path / "results"
-    run_sweep(sweep, descend, num_workers=2, scheduler=scheduler, storage_path=folder)
+    run_sweep(sweep, descend, scheduler=scheduler, storage_path=folder, reuse_actors=True)
     assert_exact(sweep, 8)
     runs = {run.id: run for run in client.list_runs("searched")}
 
@@ -281,7 +282,7 @@ def test_the_sweeps_own_pruner_stops_trials_on_ray(
         for step in range(1, 4):
             trial.report(value, step)
         trial.complete({"loss": value})
-    run_sweep(sweep, descend, num_workers=1, storage_path=tmp_path / "results")
+    run_sweep(sweep, descend, storage_path=tmp_path / "results", reuse_actors=True)
     assert_exact(sweep, 8)
 
     assert sweep.progress.pruned >= 1
@@ -305,7 +306,8 @@ INTERRUPTED = """
         tune.Tuner.restore(path + "/cut", trainable, resume_errored=True).fit()
     else:
         run_sweep(
-            client.get_sweep({id!r}), train, num_workers=2, storage_path=path, name={name!r}
+            client.get_sweep({id!r}), train, num_workers=2, storage_path=path, name={name!r},
+            reuse_actors=True,
         )
     print("fitted", flush=True)
 """
@@ -352,3 +354,37 @@ def test_tuner_restore_after_kill_9_finishes_the_same_trials_in_the_same_runs(
     assert Counter(run.status for run in runs if run.id in {r.run for r in sweep.records()}) == {
         "completed": 4
     }
+
+
+PLAIN_WORKER = """
+    sweep = client.get_sweep({id!r})
+    for _ in range(3):
+        trial = sweep.suggest()
+        with client.start_run(sweep_trial=trial) as run:
+            run.log_metrics({{"loss": trial["x"]}})
+"""
+
+
+@pytest.mark.slow
+def test_a_sweep_begun_by_a_loop_goes_on_in_two_processes_and_ends_on_ray_as_one(
+    ray_address: str, client: MLOpsClient, stage: Stage
+) -> None:
+    sweep = new_sweep(client, 16, strategy="bayesian")
+    for _ in range(3):
+        trial = client.suggest_sweep_params(sweep.id)
+        assert trial is not None
+        client.complete_sweep_trial(sweep.id, trial.id, {"loss": trial["x"]})
+    workers = [stage.start(PLAIN_WORKER.format(id=sweep.id)) for _ in range(2)]
+    ended = [worker.wait() for worker in workers]
+    run_sweep(
+        sweep, descend, num_workers=2, storage_path=stage.folder / "results", reuse_actors=True
+    )
+    assert_exact(sweep, 16)
+    (listed,) = client.list_sweeps()
+
+    assert [end.code for end in ended] == [0, 0]
+    assert listed.id == sweep.id
+    assert Counter(r.status for r in sweep.records()) == {"completed": 16}
+    assert len({r.worker for r in sweep.records()}) == 3  # this process both looped and drove Ray
+    assert len(client.list_runs("searched")) == 6 + 7
+    assert client.suggest_sweep_params(sweep.id) is None
