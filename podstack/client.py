@@ -432,7 +432,7 @@ class MLOpsClient:
         Raises:
             UsageError: an argument cannot be, with the parameter named; nothing was stored.
             NotFoundError: no such experiment or sweep to start from.
-            MissingExtraError: the strategy or the pruner needs Optuna.
+            MissingExtraError: the strategy needs Optuna, which is not installed.
             BackendError: the store cannot be written.
         """
         from podstack.sweeps import catalogue

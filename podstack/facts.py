@@ -1,4 +1,4 @@
-"""What the op logs of a run and an experiment may say, by path: the tables of FORMAT.md as code.
+"""What op logs may say, by path: the tables of FORMAT.md as code.
 
 Readers need none of this, for they take what they understand. It is for whoever asks whether a
 log is whole.
@@ -15,6 +15,7 @@ from podstack.names import STATUSES, is_id
 Check = Callable[[Any], bool]
 
 _STAMP = re.compile(r"[0-9a-f]{16}")
+_TRIAL_PATH = re.compile(r"trials/[1-9][0-9]{0,5}/(.+)", re.DOTALL)
 
 
 def is_stamp(stamp: str) -> bool:
@@ -30,6 +31,12 @@ def of_run(path: str, value: Any) -> bool | None:
 def of_experiment(path: str, value: Any) -> bool | None:
     """The same for an experiment."""
     return _judged(_EXPERIMENT, path, value)
+
+
+def of_sweep(path: str, value: Any) -> bool | None:
+    """The same for a sweep."""
+    trial = _TRIAL_PATH.fullmatch(path)
+    return _judged(_SWEEP, path, value) if trial is None else _judged(_TRIAL, trial[1], value)
 
 
 def are_seals(value: Any) -> bool:
@@ -63,8 +70,20 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _measure(value: Any) -> bool:
+    return _number(value) or value in ("NaN", "Infinity", "-Infinity")
+
+
 def _table(value: Any) -> bool:
     return isinstance(value, dict)
+
+
+def _list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _objective(value: Any) -> bool:
+    return _table(value) and _text(value.get("metric")) and _text(value.get("direction"))
 
 
 def _status(value: Any) -> bool:
@@ -113,6 +132,39 @@ _RUN: dict[str, Check] = {
     "seals/*": are_seals,
     "deleted": _true,
     "stop": _true,
+}
+
+_SWEEP: dict[str, Check] = {
+    "name": _text,
+    "user": _text,
+    "created": _number,
+    "experiment": is_id,
+    "strategy": _text,
+    "options": _table,
+    "seed": _number,
+    "parameters": _table,
+    "objective": _objective,
+    "max_trials": _number,
+    "stopping": _table,
+    "pruner": _text,
+    "warm": _list,
+    "stop": _table,
+    "deleted": _true,
+}
+
+_TRIAL: dict[str, Check] = {
+    "params": _table,
+    "status": _status,
+    "value": _measure,
+    "metrics": _table,
+    "reports/*": _measure,
+    "pruned": _true,
+    "run": is_id,
+    "error": _text,
+    "worker": _table,
+    "started": _number,
+    "ended": _number,
+    "label": _text,
 }
 
 _EXPERIMENT: dict[str, Check] = {

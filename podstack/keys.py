@@ -107,9 +107,13 @@ class Project:
         """What the keys of one trial's claims begin with, of all generations."""
         return f"{self.sweeps}{sweep}/claims/{number:06d}"
 
-    def claim(self, sweep: str, number: int, generation: int, writer: str) -> str:
+    def claims_to(self, sweep: str, number: int, generation: int) -> str:
+        """The folder of one generation of them."""
         again = f".{generation}" if generation else ""
-        return f"{self.claims_of(sweep, number)}{again}/{writer}.json"
+        return f"{self.claims_of(sweep, number)}{again}/"
+
+    def claim(self, sweep: str, number: int, generation: int, writer: str) -> str:
+        return f"{self.claims_to(sweep, number, generation)}{writer}.json"
 
 
 class Segment(NamedTuple):

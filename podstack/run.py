@@ -331,6 +331,8 @@ class Run(StoredRun):
         trial, self._trial = self._trial, None
         if trial is not None:
             value = self._last_logged(trial.metric) if status == COMPLETED else None
+            if value is None and self._store.disabled:
+                value = float("nan")  # nothing is kept that could be read back
             trial.run_ends(status, error, value)
 
     def _last_logged(self, metric: str) -> float | None:

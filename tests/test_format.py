@@ -218,7 +218,10 @@ def test_sql_keeps_the_order_of_lines_across_large_segments(
 # The layout ---------------------------------------------------------------------------------
 
 PLACEHOLDERS = {
-    **dict.fromkeys(("project", "experiment", "run", "writer"), r"[a-z0-9][a-z0-9._-]{0,63}"),
+    **dict.fromkeys(
+        ("project", "experiment", "run", "sweep", "writer"), r"[a-z0-9][a-z0-9._-]{0,63}"
+    ),
+    "trial": r"[0-9]{6}(\.[1-9][0-9]*)?",
     **dict.fromkeys(("seq", "a", "b"), "[0-9]{6,}"),
     "hash12": "[0-9a-f]{12}",
     "n": "[0-9]+",
@@ -265,9 +268,30 @@ def whole_session(client: MLOpsClient, folder: Path) -> None:
     gone.purge()
     run.flush()
     compact(client._store, [run.id])
+    whole_sweep(client, experiment.id)
     experiment.update(name="new", tags=["b"])
     experiment.archive()
     experiment.delete()
+
+
+def whole_sweep(client: MLOpsClient, experiment: str) -> None:
+    """Every call that writes, on a sweep."""
+    space = {"lr": {"min": 0.0, "max": 1.0}, "no": None}
+    earlier = client.create_sweep(experiment, "random", space, "loss", 1)
+    trial = earlier.suggest()
+    assert trial is not None
+    with client.start_run(sweep_trial=trial) as run:
+        run.log_metrics({"loss": 0.5})
+    sweep = client.create_sweep(
+        experiment, "random", space, "loss", 5, pruner="median", target=-1, warm_start=earlier
+    )
+    for label in ("a", "b", "c"):
+        trial = sweep.suggest(label=label)
+        assert trial is not None
+        trial.report(0.5, step=1)
+        {"a": trial.prune, "b": lambda t=trial: t.fail("why"), "c": trial.release}[label]()
+    sweep.stop("enough")
+    sweep.delete()
 
 
 def keys_of(store: Path) -> list[str]:
@@ -349,7 +373,11 @@ def table(heading: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("heading", "kind"),
-    [("path of a run", "runs/*/meta/*.jsonl"), ("path of an experiment", "experiments/*/*.jsonl")],
+    [
+        ("path of a run", "runs/*/meta/*.jsonl"),
+        ("path of an experiment", "experiments/*/*.jsonl"),
+        ("path of a sweep", "sweeps/*/*.jsonl"),
+    ],
 )
 def test_the_table_of_paths_is_what_the_sdk_writes(
     heading: str, kind: str, client: MLOpsClient, store: Path, tmp_path: Path
@@ -361,6 +389,26 @@ def test_the_table_of_paths_is_what_the_sdk_writes(
 
     assert rows - documented == set()
     assert documented - rows - {"summary/dropped"} == set()  # that one needs a disk that refuses
+
+
+def test_the_table_of_a_trial_is_what_the_sdk_writes(client: MLOpsClient, store: Path) -> None:
+    whole_sweep(client, client.create_experiment("e").id)
+    ops = ops_of(store, "sweeps/*/*.jsonl")
+    below = {p.split("/", 2)[2] for op in ops for p in op["set"] if p.startswith("trials/")}
+
+    rows = {"reports/*" if path.startswith("reports/") else path for path in below}
+
+    assert rows == table("path below trials/n")
+
+
+def test_a_claim_has_the_fields_of_the_document(client: MLOpsClient, store: Path) -> None:
+    sweep = client.create_sweep(None, "random", {"a": {"min": 0, "max": 9}}, "loss", 1)
+    trial = sweep.suggest()
+    (claim,) = store.glob("projects/*/sweeps/*/claims/000001/*.json")
+    section = FORMAT.partition("\n## Claims\n")[2].partition("\n## ")[0]
+
+    assert trial is not None
+    assert all(f'"{field}"' in section for field in orjson.loads(claim.read_bytes()))
 
 
 def test_the_table_of_the_environment_is_what_the_sdk_writes(
@@ -386,9 +434,9 @@ def test_the_fields_of_a_fact_are_those_of_the_table(
         for path, value in op["set"].items():
             field = path.partition("/")[0]
             if isinstance(value, dict) and field != "params" and path != "environment/job":
-                shown = (
-                    path.removeprefix("environment/") if field == "environment" else f"{field}/*"
-                )
+                shown = path if path == field else f"{field}/*"
+                if field == "environment":
+                    shown = path.removeprefix("environment/")
                 row = next(line for line in FORMAT.splitlines() if line.startswith(f"| `{shown}`"))
 
                 assert set(value) <= set(re.findall(r"\w+", row)), path

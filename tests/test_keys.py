@@ -35,6 +35,41 @@ def test_the_key_of_an_op_log_is_taken_apart_again(run: str, writer: str) -> Non
         assert keys.log_writer(f"{key}.gz") == writer
 
 
+@relaxed
+@given(ids, ids, st.integers(1, keys.MAX_TRIAL), st.integers(0, 99))
+def test_the_key_of_a_claim_is_taken_apart_again(
+    sweep: str, writer: str, number: int, generation: int
+) -> None:
+    key = project.claim(sweep, number, generation, writer)
+
+    assert keys.claim_of(key) == (number, generation, writer)
+    assert key.startswith(project.claims_to(sweep, number, generation))
+    assert key.startswith(project.claims_of(sweep, number))
+    assert key > project.claims_of(sweep, number)
+    assert key < project.claims_of(sweep, number + 1) or number == keys.MAX_TRIAL
+    assert keys.log_writer(key) is None
+    assert keys.plain_log(key) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("1/w.json", "000001.0/w.json", "000001.01/w.json", "000001/W.json", "000001/w.jsonl"),
+        *("000001/w.json/x", "000001.1x/w.json", "0000001/w.json", "000001/.json"),
+    ],
+)
+def test_objects_that_are_no_claims_are_told_apart(name: str) -> None:
+    assert keys.claim_of(f"{project.claims('s')}{name}") is None
+
+
+def test_the_logs_of_a_sweep_are_listed_without_its_claims() -> None:
+    log, claim = project.sweep_log("s", "20261128-w"), project.claim("s", 1, 0, "20261128-w")
+
+    assert log.startswith(project.sweep_logs("s"))
+    assert not claim.startswith(project.sweep_logs("s"))
+    assert keys.plain_log(log) == log
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -92,7 +92,7 @@ def listed(store: Store, experiment: str | None) -> list[Sweep]:
     found = [
         ledger
         for ledger in _all(store)
-        if not ledger.fact["deleted"] and experiment in (None, ledger.definition.experiment)
+        if not ledger.deleted and experiment in (None, ledger.definition.experiment)
     ]
     return [Sweep(ledger) for ledger in sorted(found, key=lambda one: one.definition.created)]
 

@@ -9,15 +9,16 @@ and stays; the listing of the other, which came later, shows it. That asks of th
 listing shows what was put before it began. Both may withdraw; nobody is then in anybody's way.
 
 A claim is put again at every heartbeat. One whose process is gone from this machine, or that has
-been silent for the longer of PATIENCE and 5 of its intervals, is dead: its trial is offered again as
-the next generation, `claims/<n>.<g>/`, taken in the same way. A claim is left in place when its
-trial is over, so that whoever comes late with an old view finds it and withdraws.
+been silent for the longer of `patience` and 5 of its intervals, is dead: its trial is offered
+again as the next generation, `claims/<n>.<g>/`, taken in the same way. A claim is left in place
+when its trial is over, so that whoever comes late with an old view finds it and withdraws.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 import orjson
@@ -55,7 +56,7 @@ class Held(NamedTuple):
     beaten: float  # by this process's clock, when the store last took the claim
 
 
-Board = dict[int, list[Claim]]  # number → its claims
+Board = Callable[[int], list[Claim]]  # all claims to a trial
 
 
 class Claims:
@@ -75,6 +76,7 @@ class Claims:
         self._writer: str | None = None
         self._held: dict[int, Held] = {}
         self._lock = threading.RLock()  # guards both, and is never held during a request
+        self._process = processes.this_process()
         self._putting = threading.RLock()  # so that no heartbeat overtakes a withdrawal
 
     def renew_in_child(self) -> None:
@@ -92,13 +94,35 @@ class Claims:
     # Looking -------------------------------------------------------------------------------
 
     def board(self, after: int) -> Board:
-        """All claims to trials beyond `after`, with one listing."""
+        """All claims to trials beyond `after`: with one listing, where each may be a request.
+
+        In a folder of this machine each trial is looked at when it is asked for: the other way
+        would take longer the more trials there are.
+        """
+        if isinstance(self._store.backend, LocalStore):
+            return self._of
         prefix = self._keys.claims(self._sweep)
         start = self._keys.claims_of(self._sweep, after + 1)
-        found: Board = {}
-        for claim in _claims(self._store.backend.list(prefix, start_after=start)):
+        found: dict[int, list[Claim]] = {}
+        for claim in self._listed(prefix, start_after=start):
             found.setdefault(claim.number, []).append(claim)
-        return found
+        return lambda number: found.get(number, [])
+
+    def _of(self, number: int) -> list[Claim]:
+        """All claims to a trial, generation by generation."""
+        found: list[Claim] = []
+        for generation in count():
+            claims = list(self._listed(self._keys.claims_to(self._sweep, number, generation)))
+            if not claims:
+                return found
+            found += claims
+        raise AssertionError("it counts on for ever")
+
+    def _listed(self, prefix: str, *, start_after: str = "") -> Iterator[Claim]:
+        for info in self._store.backend.list(prefix, start_after=start_after):
+            place = keys.claim_of(info.key)
+            if place is not None:
+                yield Claim(*place, info)
 
     def lives(self, claim: Claim) -> bool:
         """Whether somebody still has what they claimed."""
@@ -136,12 +160,18 @@ class Claims:
 
     def _is_alone(self, number: int, generation: int) -> bool:
         """Nobody else claims this generation, nor has anybody ever claimed a later one."""
-        prefix = self._keys.claims_of(self._sweep, number)
         return not any(
             claim.generation > generation
             or (claim.generation == generation and claim.stands and claim.writer != self.writer)
-            for claim in _claims(self._store.backend.list(prefix))
+            for claim in self._since(number, generation)
         )
+
+    def _since(self, number: int, generation: int) -> list[Claim]:
+        """The claims to a trial in a generation and the next, and mostly all others too."""
+        if not isinstance(self._store.backend, LocalStore):
+            return list(self._listed(self._keys.claims_of(self._sweep, number)))
+        pair = (self._keys.claims_to(self._sweep, number, generation + more) for more in (0, 1))
+        return [claim for prefix in pair for claim in self._listed(prefix)]
 
     def decide(self, number: int, params: Mapping[str, JsonValue], *, tell: bool) -> None:
         """Note the parameters of a trial that this process has.
@@ -180,10 +210,19 @@ class Claims:
         with self._putting:
             if number in self._held:
                 return  # taken once more by another thread
-            prefix = self._keys.claims_of(self._sweep, number)
-            later = (c.generation > generation for c in _claims(self._store.backend.list(prefix)))
-            if not any(later):
+            since = self._since(number, generation)
+            if not any(claim.generation > generation for claim in since):
                 self._put(number, generation, b"")
+
+    def abandon(self, number: int) -> None:
+        """Take back a claim of which nothing was written yet."""
+        held = self.drop(number)
+        if held is None:
+            return
+        try:
+            self.withdraw(number, held.generation)
+        except BackendError:
+            return  # it falls silent, and is offered again
 
     def _withdraw_quietly(self, number: int, generation: int) -> None:
         try:
@@ -229,7 +268,7 @@ class Claims:
     # Inside --------------------------------------------------------------------------------
 
     def _content(self, params: Mapping[str, JsonValue]) -> bytes:
-        told = {"t": clock.now(), "interval": self.interval, **processes.this_process()}
+        told = {"t": clock.now(), "interval": self.interval, **self._process}
         return orjson.dumps({**told, "params": dict(params)} if params else told)
 
     def _put(self, number: int, generation: int, data: bytes) -> None:
@@ -245,13 +284,6 @@ def writer_id() -> str:
     """An id for a writer of a sweep; a clock of another millennium does not hide it."""
     writer = names.new_writer_id()
     return writer if writer.startswith(keys.SWEEP_WRITER) else f"{keys.SWEEP_WRITER}-{writer}"
-
-
-def _claims(listing: Iterator[BlobInfo]) -> Iterator[Claim]:
-    for info in listing:
-        place = keys.claim_of(info.key)
-        if place is not None:
-            yield Claim(*place, info)
 
 
 class _Sight(NamedTuple):

@@ -57,6 +57,7 @@ class Distribution(Protocol):
     """All that strategies ask of a parameter."""
 
     kind: ClassVar[str]
+    discrete: ClassVar[bool]  # whether its values can be counted
 
     @property
     def points(self) -> int | None:
@@ -79,6 +80,7 @@ class _Spelled:
     """The canonical spelling of a dataclass: its kind, and its fields that are not None."""
 
     kind: ClassVar[str]
+    discrete: ClassVar[bool] = False
 
     def as_json(self) -> dict[str, Any]:
         given = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
@@ -192,6 +194,7 @@ class IntUniform(_Spelled):
     max: int
     count: int | None = None
     kind: ClassVar[str] = "int"
+    discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_whole_range(self.min, self.max)
@@ -224,6 +227,7 @@ class IntLogUniform(_Spelled):
     max: int
     count: int | None = None
     kind: ClassVar[str] = "int_log_uniform"
+    discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_whole_range(self.min, self.max)
@@ -266,6 +270,7 @@ class QUniform(_Spelled):
     q: float
     count: int | None = None
     kind: ClassVar[str] = "q_uniform"
+    discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range(self.min, self.max)
@@ -412,6 +417,7 @@ class Categorical(_Spelled):
     values: tuple[JsonValue, ...]
     probabilities: tuple[float, ...] | None = None
     kind: ClassVar[str] = "categorical"
+    discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -449,15 +455,13 @@ class Categorical(_Spelled):
         )
         return self.values[min(place, count - 1)]
 
-    def index_of(self, value: JsonValue) -> int | None:
-        """The place of `value` in the list; None if it is not in it."""
-        try:
-            return self._places.get((type(value), value))
-        except TypeError:  # unhashable, so none of ours
-            return None
+    def place_of(self, value: JsonValue) -> int:
+        """The place of a value in the list, from 0."""
+        return self._places[type(value), value]
 
     def contains(self, value: JsonValue) -> bool:
-        return self.index_of(value) is not None
+        hashable = isinstance(value, (str, int, float)) or value is None
+        return hashable and (type(value), value) in self._places
 
 
 @dataclass(frozen=True)
@@ -466,6 +470,7 @@ class Constant(_Spelled):
 
     value: JsonValue
     kind: ClassVar[str] = "constant"
+    discrete: ClassVar[bool] = True
 
     @property
     def points(self) -> int:

@@ -13,9 +13,9 @@ are balanced only in powers of two of trials, which sweeps seldom have.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
-from itertools import islice
 
 from podstack.parameters import JsonValue
 from podstack.sweeps.grid import check_number
@@ -32,22 +32,19 @@ class RandomSearch:
         quasi: spread the trials evenly (a scrambled Halton sequence) instead of independently.
     """
 
-    size = None
-
     def __init__(self, space: SearchSpace, seed: int, *, quasi: bool = False) -> None:
-        self._space = space
-        self._seed = seed
-        self._unit = self._halton if quasi else self._independent
+        self.size: int | None = None
+        self._space, self._seed, self._quasi = space, seed, quasi
 
     def suggest(self, number: int, seen: Sequence[TrialRecord]) -> dict[str, JsonValue]:
         check_number(number)
-        return drawn(self._space, lambda name: self._unit(number, name))
+        return drawn(self._space, lambda name: self.unit(number, name))
 
-    def _independent(self, number: int, name: str) -> float:
+    def unit(self, number: int, name: str) -> float:
+        """The number in (0, 1) that decides a parameter of a trial."""
+        if self._quasi:
+            return scrambled_halton(self._seed, number, self._bases[name])
         return unit_of(self._seed, number, name)
-
-    def _halton(self, number: int, name: str) -> float:
-        return scrambled_halton(self._seed, number, self._bases[name])
 
     @cached_property
     def _bases(self) -> dict[str, int]:
@@ -93,14 +90,10 @@ def _permutation(seed: int, base: int, place: int) -> tuple[int, ...]:
 
 
 def _primes(count: int) -> list[int]:
-    return list(islice(_all_primes(), count))
-
-
-def _all_primes():  # type: ignore[no-untyped-def]
     known: list[int] = []
-    candidate = 2
-    while True:
+    candidates = itertools.count(2)
+    while len(known) < count:
+        candidate = next(candidates)
         if all(candidate % prime for prime in known):
             known.append(candidate)
-            yield candidate
-        candidate += 1
+    return known

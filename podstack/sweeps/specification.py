@@ -227,8 +227,8 @@ def _ints(made: Callable[[int, int, int | None], Distribution], given: Mapping[s
 
 
 def _q_uniform(given: Mapping[str, object]) -> Distribution:
-    numbers = (_number(given, key) for key in ("min", "max", "q"))
-    return QUniform(*numbers, _count(given))
+    low, high, q = (_number(given, key) for key in ("min", "max", "q"))
+    return QUniform(low, high, q, _count(given))
 
 
 def _bell(
@@ -251,9 +251,9 @@ def _probability(share: object) -> float:
     return _float({"a probability": share}, "a probability")
 
 
-def _list(key: str, values: object) -> list[Any]:
+def _list(key: str, values: Any) -> list[Any]:
     if type(values).__module__ == "numpy" and len(getattr(values, "shape", ())) == 1:
-        return values.tolist()  # type: ignore[union-attr, no-any-return]
+        return values.tolist()  # type: ignore[no-any-return]
     if isinstance(values, (list, tuple, range)):
         return list(values)
     raise WrongTypeError(f"{key} is {short(values)}. Write a list: {{'{key}': [… , …]}}.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from podstack.directions import MINIMIZE
 from podstack.names import COMPLETED
-from podstack.sweeps.definition import Definition
+from podstack.sweeps.definition import Definition, Stopping
 from podstack.sweeps.records import Objective, TrialRecord
 
 
@@ -17,6 +17,8 @@ def reason_to_stop(definition: Definition, trials: Iterable[TrialRecord], now: f
         now: epoch seconds.
     """
     rules, objective = definition.stopping, definition.objective
+    if rules == Stopping():
+        return None
     ended = _in_order(trials)
     reached = None if rules.target is None else _reached(ended, objective, rules.target)
     if reached is not None:

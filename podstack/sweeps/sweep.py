@@ -161,7 +161,7 @@ class Sweep:
 
     @property
     def deleted(self) -> bool:
-        return bool(self._ledger.refresh().fact["deleted"])
+        return self._ledger.refresh().deleted
 
     # Reading -------------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Sweep:
 
 def progress_of(definition: Definition, trials: list[TrialRecord], total: int | None) -> Progress:
     """How far a sweep is, from its records."""
-    counts = {status: 0 for status in (COMPLETED, FAILED, KILLED)}
+    counts = dict.fromkeys((COMPLETED, FAILED, KILLED), 0)
     for trial in trials:
         if trial.is_over:
             counts[trial.status] += 1

@@ -81,9 +81,6 @@ class Trial(Mapping[str, Any]):
 
         By the sweep's `pruner`; without one always False. While the store does not answer it is
         judged by what was read before.
-
-        Raises:
-            MissingExtraError: optuna is not installed.
         """
         from podstack.sweeps import pruning
 
