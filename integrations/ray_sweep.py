@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def run_sweep(
     Returns:
         The sweep.
     """
-    search = PodstackSearch(sweep, max_t=getattr(scheduler, "_max_t", None))
+    search = PodstackSearch(sweep, max_t=_max_t_of(scheduler))
     if scheduler is None and sweep.definition.pruner is not None:
         scheduler = SweepPruner(search)
     own_metric = getattr(scheduler, "metric", None)  # Ray refuses to be told twice
@@ -100,6 +101,14 @@ class SweepPruner(FIFOScheduler):  # type: ignore[misc]  # Ray's types are its o
         known = self._search.trial_of(trial.trial_id)
         stops = known is not None and known.should_prune()
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+
+
+def _max_t_of(scheduler: Any) -> int:
+    """Where a trial's end is its own: below it, all that stops here is pruned."""
+    for name in ("_max_t", "_max_t_attr"):  # ASHA's, HyperBand's
+        if isinstance(known := getattr(scheduler, name, None), (int, float)):
+            return int(known)
+    return sys.maxsize
 
 
 def _tell_of_best(sweep: Sweep) -> None:
