@@ -56,6 +56,7 @@ if __name__ == "__main__":
         sweep,
         train,
         scheduler=ASHAScheduler(max_t=EPOCHS, grace_period=3),
+        storage_path="ray-results",
         reuse_actors=True,  # these trials leave nothing behind in their process
     )
 

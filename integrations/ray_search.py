@@ -72,9 +72,8 @@ class PodstackSearch(Searcher):  # type: ignore[misc]  # Ray's types are its own
                 mode=mode,
                 storage_options=storage_options,
             )
-        self._sweep: Sweep | None = self._address.client.get_sweep(
-            sweep.id if isinstance(sweep, Sweep) else sweep
-        )
+        is_at_hand = isinstance(sweep, Sweep)
+        self._sweep: Sweep | None = sweep if is_at_hand else self._address.client.get_sweep(sweep)
         self.sweep_id = self._sweep.id
         self._max_t = max_t
         self._stop: Mapping[str, float] = {}  # the criterion of `RunConfig`, where Ray tells it

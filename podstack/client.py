@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from podstack import config, names, oplog
 from podstack.clock import now
-from podstack.config import Settings, settings
+from podstack.config import GivenTrial, Settings, settings
 from podstack.console import say
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
 from podstack.experiment import ACTIVE, STATUSES, Experiment
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from podstack.index import RunRow
     from podstack.query import RunTable
     from podstack.sweeps.sweep import Sweep
+    from podstack.sweeps.sweep_table import SweepTable
     from podstack.sweeps.trial import Trial
 
 Tags = list[str] | tuple[str, ...] | str
@@ -190,10 +191,15 @@ class MLOpsClient:
         facts = self._first_facts(name, tags, params)
         if run_id is not None:
             names.check_id("run_id", run_id)
-        if sweep_trial is not None:
+        given = self._given_trial(run_id) if sweep_trial is None else None
+        if given is not None:
+            run_id = given.run
+            facts = self._facts_for(given.sweep, given.number, given.params) | facts
+        elif sweep_trial is not None:
             facts = self._facts_of(sweep_trial) | facts
-            if experiment_id is None and experiment is None:
-                experiment_id = sweep_trial.experiment_id
+        of = sweep_trial.experiment_id if sweep_trial else given.experiment if given else None
+        if of is not None and experiment_id is None and experiment is None:
+            experiment_id = of
         if parent_run_id is not None:
             facts["parent"] = self.get_run(parent_run_id).id
         self._store.is_there()
@@ -222,10 +228,23 @@ class MLOpsClient:
     def _facts_of(self, trial: Trial) -> dict[str, Any]:
         from podstack.sweeps.trial import checked
 
-        return {
-            **self._first_facts(None, (), checked(trial).params),
-            "sweep": {"id": trial.sweep_id, "trial": trial.number},
-        }
+        return self._facts_for(trial.sweep_id, checked(trial).number, trial.params)
+
+    def _facts_for(self, sweep: str, number: int, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._first_facts(None, (), params), "sweep": {"id": sweep, "trial": number}}
+
+    def _given_trial(self, run_id: str | None) -> GivenTrial | None:
+        """The trial that an agent started this program for, if this is the run that it waits for.
+
+        That is the first one that is started, or the one that is named by the id it was given.
+        """
+        given = config.given_trial()
+        settings = self._store.portable_settings
+        if given is None or (given.uri, given.project) != (settings.uri, settings.project):
+            return None
+        if run_id is None and Run(self._store, given.run)._fold().stamp:
+            return None
+        return given if run_id in (None, given.run) else None
 
     def _first_facts(
         self, name: str | None, tags: Tags, params: Mapping[str, Any] | None
@@ -519,7 +538,7 @@ class MLOpsClient:
         experiment_id: str | None = None,
         *,
         experiment: str | Experiment | None = None,
-    ) -> list[Sweep]:
+    ) -> SweepTable:
         """All sweeps that are not deleted, oldest first; those of one experiment if it is given."""
         from podstack.sweeps import catalogue
 

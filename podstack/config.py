@@ -16,6 +16,8 @@ PODSTACK_EXPERIMENT, _RUN_ID, _RUN_NAME, _TAGS, _LOG_MODEL     what an integrati
                     arguments that it was not given; tags between commas
 PODSTACK_SWEEP_PATIENCE     seconds of silence after which a trial is offered again  (300)
 PODSTACK_SWEEP_TIMEOUT      seconds that asking for a trial outlasts a store that is down    (60)
+PODSTACK_SWEEP_ID, _SWEEP_TRIAL, _SWEEP_PARAMS     set by `podstack sweep agent` for the command
+                    that it starts, whose first run then is the trial's: PODSTACK_RUN_ID
 PODSTACK_QUIET      1: say nothing at start and finish; warnings still show
 """
 
@@ -314,6 +316,51 @@ def _no_capture(*wrong: object) -> UsageError:
 def job() -> dict[str, str]:
     """The few variables that say where a run was placed and what changes its results."""
     return {name: os.environ[name] for name in _JOB if name in os.environ}
+
+
+def variable(name: str) -> str:
+    """A variable that a sweep's command asks for by its name; empty where it is not set."""
+    return os.environ.get(name, "")
+
+
+def for_child(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that this one starts, with some variables set."""
+    return {**os.environ, **changes}
+
+
+class GivenTrial(NamedTuple):
+    """The trial of a sweep that an agent started this process for."""
+
+    uri: str
+    project: str
+    experiment: str
+    run: str
+    sweep: str
+    number: int
+    params: Mapping[str, Any]  # nested
+
+
+def given_trial() -> GivenTrial | None:
+    """What the variables say that an agent sets; None where it did not."""
+    names = ("URI", "PROJECT", "EXPERIMENT", "RUN_ID", "SWEEP_ID", "SWEEP_TRIAL")
+    found = {name: os.environ.get(f"PODSTACK_{name}", "") for name in names}
+    if not all(found.values()) or not found["SWEEP_TRIAL"].isdecimal():
+        return None
+    import json
+
+    try:
+        params = json.loads(os.environ.get("PODSTACK_SWEEP_PARAMS") or "{}")
+    except ValueError:
+        params = {}
+    return GivenTrial(
+        uri=found["URI"],
+        project=found["PROJECT"],
+        experiment=found["EXPERIMENT"],
+        run=found["RUN_ID"],
+        sweep=found["SWEEP_ID"],
+        number=int(found["SWEEP_TRIAL"]),
+        params=params if isinstance(params, dict) else {},
+    )
 
 
 def notebook() -> str | None:

@@ -5,6 +5,7 @@ PodstackError
 │   └── WrongTypeError  (TypeError)            a value of a kind that cannot be stored
 ├── NotFoundError       (KeyError)             no such run, experiment, metric or artifact
 ├── RunClosedError      (RuntimeError)         the run is already finished
+├── TrialsFailedError   (RuntimeError)         a sweep's first trials all failed
 ├── MissingExtraError   (ModuleNotFoundError)  an optional dependency is not installed
 └── BackendError        (OSError)              storage refused; carries .url and .key
     ├── BlobMissing     (FileNotFoundError)
@@ -58,6 +59,10 @@ class NotFoundError(PodstackError, KeyError):
 
 class RunClosedError(PodstackError, RuntimeError):
     """The run is already finished."""
+
+
+class TrialsFailedError(PodstackError, RuntimeError):
+    """The first trials that were run all failed, or ended the processes that ran them."""
 
 
 class MissingExtraError(PodstackError, ModuleNotFoundError):

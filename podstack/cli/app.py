@@ -17,6 +17,7 @@ from podstack.cli import (
     sending,
     serving,
     several_runs,
+    sweeping,
     upkeep,
 )
 from podstack.cli.exits import BUG, FINE
@@ -27,6 +28,7 @@ COMMANDS = (
     listing,
     one_run,
     several_runs,
+    sweeping,
     files,
     edits,
     lifecycle,

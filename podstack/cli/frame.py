@@ -59,6 +59,7 @@ _JSON = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 _ORDER = (
     *("experiments", "runs", "show", "watch", "compare", "diff", "artifacts"),
+    "sweep",
     *("notes", "tag", "archive", "restore", "delete", "purge"),
     *("export", "sync", "compact", "verify", "doctor"),
     *("server", "token"),

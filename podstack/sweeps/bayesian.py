@@ -112,13 +112,21 @@ def _check_values(space: SearchSpace) -> None:
 
 
 def _check_installed(sampler: str) -> None:
-    if find_spec("optuna") is None:
+    if not _is_installed("optuna"):
         raise MissingExtraError(
             "The strategy 'bayesian' needs optuna. Run: pip install 'podstack[sweeps]'"
         )
-    missing = [name for name in ("torch", "scipy") if sampler == "gp" and find_spec(name) is None]
-    if missing:
+    missing = [name for name in ("torch", "scipy") if not _is_installed(name)]
+    if sampler == "gp" and missing:
         raise MissingExtraError(
             f"The sampler 'gp' needs {' and '.join(missing)}. Run: pip install "
             f"{' '.join(missing)}; or use the sampler 'tpe'."
         )
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a package could be imported, without importing it."""
+    try:
+        return find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):  # somebody hides it
+        return False

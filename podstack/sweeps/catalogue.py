@@ -16,6 +16,7 @@ from podstack.sweeps.ledger import Ledger, ledger_of
 from podstack.sweeps.records import TrialRecord
 from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.sweep import Sweep
+from podstack.sweeps.sweep_table import SweepTable
 
 
 def create(
@@ -86,7 +87,7 @@ def _hint(store: Store) -> str:
     return "podstack is disabled, and knows only what this process made." if store.disabled else ""
 
 
-def listed(store: Store, experiment: str | None) -> list[Sweep]:
+def listed(store: Store, experiment: str | None) -> SweepTable:
     """The sweeps that are not deleted, oldest first; those of one experiment if it is given."""
     check_online(store)
     found = [
@@ -94,7 +95,8 @@ def listed(store: Store, experiment: str | None) -> list[Sweep]:
         for ledger in _all(store)
         if not ledger.deleted and experiment in (None, ledger.definition.experiment)
     ]
-    return [Sweep(ledger) for ledger in sorted(found, key=lambda one: one.definition.created)]
+    found.sort(key=lambda one: one.definition.created)
+    return SweepTable(map(Sweep, found))
 
 
 def _all(store: Store) -> list[Ledger]:

@@ -34,6 +34,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from podstack.names import COMPLETED, RUNNING
 from podstack.parameters import JsonValue
+from podstack.sweeps.bayesian import STARTUP
 from podstack.sweeps.conditions import Condition
 from podstack.sweeps.distributions import (
     Categorical,
@@ -49,7 +50,6 @@ from podstack.sweeps.distributions import (
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
 
-STARTUP = 10  # trials with a value before a group is modelled
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)  # samplers do not look at times
 _EXPERIMENTS = int(optuna.__version__.partition(".")[0]) < 5  # what we use warned until 5.0
 _QUIET = Lock()  # filters of warnings belong to the whole process
@@ -100,7 +100,8 @@ class Model:
             unit: a number in (0, 1) for each name, for what is not modelled: a group of which too
                 few trials are known.
         """
-        trials = [self._frozen(record) for record in others if record.params]
+        known = [self._frozen(record) for record in others if record.params]
+        trials = [trial for trial in known if trial.params]  # the others are of another space
         sampler = _new_sampler(self._sampler, seed % (1 << 32))
         chosen: dict[str, JsonValue] = {}
         for group in self._groups:

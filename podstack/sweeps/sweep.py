@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock
@@ -13,6 +13,7 @@ from podstack.sweeps.records import Objective, TrialRecord
 
 if TYPE_CHECKING:
     from podstack.sweeps.importance import Importance
+    from podstack.sweeps.outlook import Entry
     from podstack.sweeps.trial import Trial
     from podstack.sweeps.trial_table import TrialTable
 
@@ -194,18 +195,14 @@ class Sweep:
     def progress(self) -> Progress:
         return progress_of(self.definition, self.records(), self._ledger.size)
 
-    def history(self) -> list[tuple[int, float, float]]:
+    def history(self) -> list[Entry]:
         """(number, value, best so far) of each trial that has a value, in the order they ended.
 
         The best so far is NaN until there is one.
         """
-        best, found = float("nan"), []
-        for trial in sorted(self.records(), key=lambda trial: (trial.ended or 0.0, trial.number)):
-            if trial.status == COMPLETED and trial.value is not None:
-                if trial.counts and self.objective.is_better(trial.value, best):
-                    best = trial.value
-                found.append((trial.number, trial.value, best))
-        return found
+        from podstack.sweeps.outlook import history
+
+        return history(self.objective, self.records())
 
     # Understanding: each is a module of its own ----------------------------------------------
 
@@ -216,17 +213,35 @@ class Sweep:
 
         return TrialTable(self.definition, self.records())
 
-    def importance(self) -> Importance:
-        """How much each parameter matters for the objective."""
+    def importance(self, evaluator: str | None = None) -> Importance:
+        """How much each parameter matters for the objective: prints as bars, name → share.
+
+        Args:
+            evaluator: `fanova` or `ped-anova`. Default: fanova for up to 150 trials where
+                scikit-learn is installed and no parameter is conditional, else ped-anova.
+
+        Raises:
+            UsageError: there is no such evaluator.
+            MissingExtraError: Optuna is not installed; for fanova, or scikit-learn is not.
+        """
         from podstack.sweeps.importance import importance
 
-        return importance(self.definition, self.records())
+        return importance(self.definition, self.records(), evaluator)
 
-    def plot(self, kind: str) -> Any:
-        """A figure: history, importance, slice, contour or parallel."""
+    def plot(self, kind: str, params: Sequence[str] | None = None) -> Any:
+        """A matplotlib figure: history, importance, slice, contour or parallel.
+
+        Args:
+            params: the parameters of a slice, contour (two) or parallel plot. Default: those that
+                were tried with several values; for contour the two that matter most.
+
+        Raises:
+            UsageError: there is no such kind or parameter.
+            MissingExtraError: matplotlib is not installed; for importance, or Optuna is not.
+        """
         from podstack.sweeps import plots
 
-        return plots.plot(self, kind)
+        return plots.plot(self, kind, params)
 
     def best_as(self, form: str) -> str:
         """The best parameters to copy: `python`, `yaml` or `command`."""
@@ -235,9 +250,14 @@ class Sweep:
         return best_as(self, form)
 
     def __repr__(self) -> str:
-        done, total = self.progress.completed, self.progress.total
-        size = "" if total is None else f" of {total}"
-        return f"Sweep({self.id!r}, {self.name!r}, {self.status}, {done}{size} completed)"
+        from podstack.sweeps import portrait
+
+        return portrait.sweep_text(self)
+
+    def _repr_html_(self) -> str:
+        from podstack.sweeps import portrait
+
+        return portrait.sweep_html(self)
 
 
 def progress_of(definition: Definition, trials: list[TrialRecord], total: int | None) -> Progress:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from podstack import MLOpsClient, Run
+from podstack.sweeps.sweep import Sweep
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DEADLINE = 100.0  # seconds that an example may take on a busy machine
@@ -48,7 +49,9 @@ class Played:
         return run
 
 
-def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(
+    folder: Path, *arguments: str, deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
     """Run Python with a store in `folder`, alone on its core; it and its children end in time."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PODSTACK_")}
     environment |= {"PODSTACK_URI": str(folder / "store"), "OMP_NUM_THREADS": "1"}
@@ -64,15 +67,15 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         start_new_session=True,  # so that all of its processes can be ended, and no other
     ) as process:
         try:
-            out, err = process.communicate(timeout=DEADLINE)
+            out, err = process.communicate(timeout=deadline)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def play(example: str, folder: Path) -> Played:
-    ended = python(folder, str(EXAMPLES / example))
+def play(example: str, folder: Path, *arguments: str, deadline: float = DEADLINE) -> Played:
+    ended = python(folder, str(EXAMPLES / example), *arguments, deadline=deadline)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Warning" not in ended.stderr
@@ -501,6 +504,93 @@ def test_a_store_copied_while_a_run_writes_holds_all_that_there_was(tmp_path: Pa
     assert 1 <= before < len(original.metrics["loss"])
     assert copy.metrics["loss"].raw == original.metrics["loss"].raw[:before]
     assert copy.name == original.name
+
+
+# Sweeps ----------------------------------------------------------------------------------------
+
+
+def the_sweep(played: Played) -> Sweep:
+    (sweep,) = played.client.list_sweeps()
+    return sweep
+
+
+@needs("sklearn", "optuna")
+def test_the_loop_ends_every_trial_and_prints_the_best_parameters(tmp_path: Path) -> None:
+    played = play("sweep_loop.py", tmp_path, "6")
+    sweep = the_sweep(played)
+    best = sweep.best_params or {}
+
+    assert (sweep.status, sweep.progress.completed) == ("completed", 6)
+    assert sweep.best_value == max(record.value or 0.0 for record in sweep.records()) > 0.9
+    assert set(best) == {"lr", "hidden", "batch_size", "weight_decay"}
+    assert played.out.splitlines()[-5:] == [
+        f"best of 6: val_acc {sweep.best_value:.4f} with",
+        *(f"  {name} = {value}" for name, value in best.items()),
+    ]
+
+
+@needs("sklearn", "optuna")
+def test_processes_share_a_sweep_and_record_a_run_for_each_trial(tmp_path: Path) -> None:
+    played = play("sweep_processes.py", tmp_path, "6")
+    sweep = the_sweep(played)
+    runs = {run.id: run for run in played.client.list_runs()}
+
+    assert (sweep.status, sweep.progress.completed) == ("completed", 6)
+    assert {record.run for record in sweep.records()} == set(runs)
+    for record in sweep.records():
+        curve = runs[str(record.run)].metrics["val_acc"]
+        assert len(curve) == 10
+        assert (record.value, record.params) == (curve.last, runs[str(record.run)].params)
+    assert f"best of 6: val_acc {sweep.best_value:.4f} with {sweep.best_params}" in played.out
+
+
+@needs("sklearn", "optuna", "ray")
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_ray_ends_every_trial_and_asha_ends_some_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)  # it starts a Ray of its own
+    played = play("sweep_ray.py", tmp_path, deadline=350)  # 40 s where nothing else runs
+    sweep = the_sweep(played)
+    runs = {run.id: run for run in played.client.list_runs()}
+
+    assert (sweep.status, sweep.progress.completed) == ("completed", 12)
+    assert {record.run for record in sweep.records()} == set(runs)
+    assert 0 < sweep.progress.pruned < 12
+    assert (sweep.best_value or 0) > 0.9
+    for record in sweep.records():
+        curve = runs[str(record.run)].metrics["val_accuracy"]
+        assert record.pruned == (len(curve) < 12)
+        assert record.value == curve.last
+    assert f"best val_accuracy {sweep.best_value:.3f} with {sweep.best_params}" in played.out
+
+
+@needs("sklearn")
+def test_the_program_of_a_sweep_runs_by_hand_too(tmp_path: Path) -> None:
+    run = play("sweep_train.py", tmp_path, "--lr=0.01").only_run()
+
+    assert run.params == {"lr": 0.01, "hidden": 64, "activation": "relu"}
+    assert run.summary["val_acc"].last > 0.9
+
+
+@needs("sklearn", "optuna", "yaml")
+def test_agents_run_a_program_for_each_trial_of_a_file(tmp_path: Path) -> None:
+    file = str(EXAMPLES / "sweep_agent.yaml")
+    first = python(tmp_path, "-m", "podstack", "sweep", "agent", file, "--count=2")
+    again = python(tmp_path, "-m", "podstack", "sweep", "agent", file, "--count=1")
+    shown = python(tmp_path, "-m", "podstack", "sweep", "best", "latest")
+    played = Played(shown.stdout, first.stderr, tmp_path)
+    sweep = the_sweep(played)
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert sweep.progress.completed == 3
+    assert {record.run for record in sweep.records()} == {r.id for r in played.client.list_runs()}
+    for record in sweep.records():
+        run = played.client.get_run(str(record.run))
+        assert (run.params, run.summary["val_acc"].last) == (record.params, record.value)
+    assert shown.stdout.startswith(f"val_acc {sweep.best_value:.6g} (trial ")
 
 
 def test_a_line_is_fitted_wherever_the_store_is(tmp_path: Path) -> None:
