@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podstack import MLOpsClient
 from podstack.errors import AccessDeniedError, BackendError, MissingExtraError, UsageError
 from podstack.extending import Settings, Sweep, Trial, client_of, settings_of
 from podstack.integrations.ray_address import StoreAddress
@@ -62,25 +63,24 @@ class PodstackSearch(Searcher):  # type: ignore[misc]  # Ray's types are its own
         storage_options: Mapping[str, Any] | None = None,
         max_t: int | None = None,
     ) -> None:
-        if isinstance(sweep, Sweep):
-            self._address = StoreAddress(client=client_of(settings_of(sweep)))
-        else:
-            self._address = StoreAddress(
+        if not isinstance(sweep, Sweep):
+            client = MLOpsClient(
                 uri,
                 project=project,
                 api_token=api_token,
                 mode=mode,
                 storage_options=storage_options,
             )
-        is_at_hand = isinstance(sweep, Sweep)
-        self._sweep: Sweep | None = sweep if is_at_hand else self._address.client.get_sweep(sweep)
-        self.sweep_id = self._sweep.id
+            sweep = client.get_sweep(sweep)
+        self._address = StoreAddress(client=client_of(settings_of(sweep)))
+        self._sweep: Sweep | None = sweep
+        self.sweep_id = sweep.id
         self._max_t = max_t
         self._stop: Mapping[str, float] = {}  # the criterion of `RunConfig`, where Ray tells it
         self.is_followed = False  # a callback of ours ends the trials, with their runs
         self._trials: dict[str, Trial] = {}  # by Ray's id; those that are not over
         self._told: dict[str, int] = {}  # Ray's id: the iteration of its last result
-        objective = self._sweep.objective
+        objective = sweep.objective
         super().__init__(metric=objective.metric, mode=_MODES[objective.direction])
 
     @property
