@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 JOBS   ?= 2
 
-.PHONY: demo test test-slow bench lint types check clean
+.PHONY: demo test test-slow test-ray bench lint types check clean
 
 demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
 	$(BIN)/python examples/quickstart.py
@@ -16,7 +16,10 @@ test: $(VENV)/test.done                 ## the default suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
-	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not ray" -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
+	$(BIN)/python -m pytest -m ray
 
 bench: $(VENV)/test.done                ## every figure beside its baseline of the same run
 	$(BIN)/python -m tests.benchmarks

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from podstack import MLOpsClient, Run
 from podstack.errors import BackendError, NotFoundError, RunClosedError, UsageError
 from podstack.extending import (
+    Trial,
     defaults,
     hand_down,
     handed_down,
@@ -34,6 +35,8 @@ class Recording:
         experiment, name, run_id, tags: of the run that is made here. Default: the environment,
             see `podstack.config`.
         uri, project, api_token: the store, as for `MLOpsClient`.
+        client: instead of these; a pickle does not hold it.
+        capture, sweep_trial: as for `start_run`.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class Recording:
         uri: Any = None,
         project: str | None = None,
         api_token: str | None = None,
+        client: MLOpsClient | None = None,
+        capture: tuple[str, ...] | None = None,
+        sweep_trial: Trial | None = None,
     ) -> None:
         said = defaults()
         self.is_given = run is not None
@@ -57,6 +63,7 @@ class Recording:
         self.name = name or said.run_name
         self._tags = tags or said.tags
         self._uri, self._project, self._api_token = uri, project, api_token
+        self._client, self._capture, self._trial = client, capture, sweep_trial
         self.has_begun = False  # in this process, or in the one that this is a copy from
         self._skipped: set[str] = set()
 
@@ -67,6 +74,8 @@ class Recording:
 
     @property
     def client(self) -> MLOpsClient:
+        if self._client is not None:
+            return self._client
         return MLOpsClient(self._uri, project=self._project, api_token=self._api_token)
 
     @property
@@ -97,6 +106,8 @@ class Recording:
             name=self.name,
             run_id=self.run_id,
             tags=self._tags,
+            capture=self._capture,
+            sweep_trial=self._trial,
         )
 
     def is_stored(self) -> bool:
@@ -196,7 +207,7 @@ class Recording:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self._run if self.is_given else None
-        return {**vars(self), "_run": kept, "_api_token": None}
+        return {**vars(self), "_run": kept, "_api_token": None, "_client": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -23,7 +23,7 @@ from podstack.parameters import flat_parameters
 from podstack.point_logs import PointLogs
 from podstack.scalars import whole_step
 from podstack.store import Store
-from podstack.stored_run import StoredRun
+from podstack.stored_run import StoredRun, position
 
 if TYPE_CHECKING:
     from podstack.alerts import Wanted
@@ -425,12 +425,26 @@ def _attached(settings: Settings, run_id: str, next_step: int | None) -> Run:
     known = _attached_runs.get((settings, run_id))
     if next_step is not None and known is not None and known._journal is not None:
         return known
-    store = Store(settings)
-    run = Run(store, run_id)
+    run = Run(Store(settings), run_id)
     if next_step is not None:
-        journal = Journal(store.folder, store.keys, run_id, role="child")
-        journal.go_on_from(next_step, 0.0)
-        run._journal = journal
-        store.listener.keep(run)  # so that it hears of a Stop
-        _attached_runs[settings, run_id] = run
+        _attach(run, next_step, 0.0)
     return run
+
+
+def attached_run(store: Store, run_id: str) -> Run:
+    """The same for whoever knows the run's id only: its steps go on where the store's do."""
+    known = _attached_runs.get((store.portable_settings, run_id))
+    if known is not None and known._journal is not None:
+        return known
+    run = Run(store, run_id)
+    _attach(run, *position(run))
+    return run
+
+
+def _attach(run: Run, next_step: int, newest: float) -> None:
+    store = run._store
+    journal = Journal(store.folder, store.keys, run.id, role="child")
+    journal.go_on_from(next_step, newest)
+    run._journal = journal
+    store.listener.keep(run)  # so that it hears of a Stop
+    _attached_runs[store.portable_settings, run.id] = run

@@ -49,7 +49,9 @@ class Played:
         return run
 
 
-def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(
+    folder: Path, *arguments: str, deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
     """Run Python with a store in `folder`, alone on its core; it and its children end in time."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PODSTACK_")}
     environment |= {"PODSTACK_URI": str(folder / "store"), "OMP_NUM_THREADS": "1"}
@@ -65,15 +67,15 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         start_new_session=True,  # so that all of its processes can be ended, and no other
     ) as process:
         try:
-            out, err = process.communicate(timeout=DEADLINE)
+            out, err = process.communicate(timeout=deadline)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def play(example: str, folder: Path, *arguments: str) -> Played:
-    ended = python(folder, str(EXAMPLES / example), *arguments)
+def play(example: str, folder: Path, *arguments: str, deadline: float = DEADLINE) -> Played:
+    ended = python(folder, str(EXAMPLES / example), *arguments, deadline=deadline)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Warning" not in ended.stderr
@@ -540,6 +542,29 @@ def test_processes_share_a_sweep_and_record_a_run_for_each_trial(tmp_path: Path)
         assert len(curve) == 10
         assert (record.value, record.params) == (curve.last, runs[str(record.run)].params)
     assert f"best of 6: val_acc {sweep.best_value:.4f} with {sweep.best_params}" in played.out
+
+
+@needs("sklearn", "optuna", "ray")
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_ray_ends_every_trial_and_asha_ends_some_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)  # it starts a Ray of its own
+    played = play("sweep_ray.py", tmp_path, deadline=350)  # 40 s where nothing else runs
+    sweep = the_sweep(played)
+    runs = {run.id: run for run in played.client.list_runs()}
+
+    assert (sweep.status, sweep.progress.completed) == ("completed", 12)
+    assert {record.run for record in sweep.records()} == set(runs)
+    assert 0 < sweep.progress.pruned < 12
+    assert (sweep.best_value or 0) > 0.9
+    for record in sweep.records():
+        curve = runs[str(record.run)].metrics["val_accuracy"]
+        assert record.pruned == (len(curve) < 12)
+        assert record.value == curve.last
+    assert f"best val_accuracy {sweep.best_value:.3f} with {sweep.best_params}" in played.out
 
 
 @needs("sklearn")
