@@ -36,8 +36,16 @@ _KINDS = {
 }
 
 
+_KINDS_OF_FOLDERS = {
+    "experiments": "facts",
+    "sweeps": "sweeps",
+    "live": "hints",
+    "tombs": "tombs",
+}
+
+
 class Unit(NamedTuple):
-    """Objects that go together: a run, an experiment, or whatever else lies in one folder."""
+    """Objects that go together: a run, an experiment, a sweep, or what else lies in one folder."""
 
     prefix: str
     project: str
@@ -94,7 +102,7 @@ def unit_of(key: str) -> Unit | None:
     below = f"projects/{project}/{kind}/"
     if kind == "runs" and name is not None:
         return Unit(f"{below}{name}/", project, name) if is_id(name) else None
-    if kind == "experiments" and name is not None:
+    if kind in ("experiments", "sweeps") and name is not None:
         return Unit(f"{below}{name}/", project, "")
     return Unit(below, project, "")
 
@@ -104,9 +112,7 @@ def kind_of(key: str) -> str:
     parts = key.split("/")
     if len(parts) > 4 and parts[2] == "runs":
         return _KINDS.get(parts[4], "other")
-    return {"experiments": "facts", "live": "hints", "tombs": "tombs"}.get(
-        parts[2] if len(parts) > 2 else "", "other"
-    )
+    return _KINDS_OF_FOLDERS.get(parts[2] if len(parts) > 2 else "", "other")
 
 
 def suspects(

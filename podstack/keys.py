@@ -163,7 +163,10 @@ def range_of(key: str) -> Range | None:
 
 
 class ClaimPlace(NamedTuple):
-    """Whose claim it is, to which trial; `generation` counts how often that was offered again."""
+    """Whose claim it is, to which trial; `generation` counts how often that was offered again.
+
+    A writer who claims once more, after a withdrawal without an answer, adds `.1` to its id.
+    """
 
     number: int
     generation: int
@@ -175,7 +178,7 @@ def claim_of(key: str) -> ClaimPlace | None:
     match = _CLAIM.fullmatch(key)
     if match is None or not is_id(match[3]):
         return None
-    return ClaimPlace(int(match[1]), int(match[2] or 0), match[3])
+    return ClaimPlace(int(match[1]), int(match[2] or 0), match[3].partition(".")[0])
 
 
 def log_writer(key: str) -> str | None:

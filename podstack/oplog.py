@@ -39,7 +39,15 @@ class Change(NamedTuple):
     @property
     def rank(self) -> tuple[str, str, bytes]:
         """What decides between two changes of one path; the last part only for damaged logs."""
-        return self.stamp, self.writer, orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)
+        return self.stamp, self.writer, _sortable(self.value)
+
+
+def _sortable(value: JsonValue) -> bytes:
+    """Its JSON; nothing where it is nested deeper than any fact is: a hostile log may hold that."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return b""
 
 
 def encode(stamp: str, changes: Mapping[str, JsonValue]) -> bytes:

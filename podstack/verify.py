@@ -59,6 +59,7 @@ def verify(
     if run_ids is None:
         yield from _label(store)
         yield from _experiments(store, tally)
+        yield from _sweeps(store, tally)
         yield from _tombs(store)
         run_ids = store.reader.run_ids()
     runs = list(run_ids)
@@ -100,6 +101,42 @@ def _experiment(store: Store, experiment: str, tally: Tally) -> Iterator[Finding
     for info in objects.below(store.keys.experiment(experiment)):
         yield from objects.guarded(info, logs.check)
     yield from logs.torn(closed=set(), running=False)
+
+
+def _sweeps(store: Store, tally: Tally) -> Iterator[Finding]:
+    for sweep in store.reader.sweep_ids():
+        yield from _twice(
+            lambda tally, s=sweep: _sweep(store, s, tally),  # type: ignore[misc]
+            tally,
+        )
+
+
+def _sweep(store: Store, sweep: str, tally: Tally) -> Iterator[Finding]:
+    """A sweep's op logs and claims. Workers may be writing: a line without its end is none yet."""
+    objects = Objects(store.backend, tally)
+    logs = OpLogs(facts.of_sweep)
+    for info in objects.below(store.keys.sweep(sweep)):
+        is_claim = keys.claim_of(info.key) is not None
+        yield from objects.guarded(info, _claim if is_claim else logs.check)
+    yield from logs.torn(closed=set(), running=False)
+    if logs.ops and logs.fold.get("strategy") is None:
+        what = "has trials and no definition: what was searched for is not known"
+        yield Finding(DAMAGED, store.keys.sweep(sweep), what, RESTORE)
+
+
+def _claim(objects: Objects, info: BlobInfo) -> Iterator[Finding]:
+    """A claim without bytes was withdrawn; one that is no JSON counts as silent."""
+    if not info.size or isinstance(_loaded(objects.content(info)), dict):
+        return
+    advice = "It is passed over: after a while its trial is offered to another worker."
+    yield Finding(WARNING, info.key, "is a claim that cannot be read", advice)
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return None
 
 
 def _tombs(store: Store) -> Iterator[Finding]:
@@ -335,11 +372,7 @@ def _text(objects: Objects, info: BlobInfo) -> Iterator[Finding]:
 
 
 def _json(objects: Objects, info: BlobInfo) -> Iterator[Finding]:
-    try:
-        whole = isinstance(orjson.loads(objects.content(info)), dict)
-    except ValueError:
-        whole = False
-    if not whole:
+    if not isinstance(_loaded(objects.content(info)), dict):
         yield Finding(DAMAGED, info.key, "is no JSON object", RESTORE)
 
 

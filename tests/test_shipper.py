@@ -399,3 +399,23 @@ def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> Non
             break
     (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
     assert dict(record.reports) == {1: 0.5}
+
+
+def test_a_log_that_is_closed_in_the_middle_of_a_pass_keeps_its_last_line(setup: Setup) -> None:
+    """The pass knows an older listing; what was written after that goes with the next one."""
+    spool, way = setup.delivery.spool, setup.delivery._shipper
+    key = "projects/default/sweeps/s/20261123-221530-001-k3x9q2ma.jsonl"
+    for log_key in (key, key.replace("/s/", "/t/")):
+        spool.put(log_key, b'{"h":"1","set":{}}\n')
+    passing = way.ship(lambda _: None)
+    next(passing)
+    next(passing)  # it has sent the first one, and goes on to the second
+    spool.put(key, b'{"h":"1","set":{}}\n{"h":"2","set":{}}\n')
+    way.closed_log(key)
+    for _ in passing:
+        pass
+    for _ in way.ship(lambda _: None):
+        pass
+
+    assert gzip.decompress(setup.plain.get(f"{key}.gz")).count(b"\n") == 2
+    assert key not in setup.spooled()

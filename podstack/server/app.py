@@ -18,7 +18,15 @@ from starlette.responses import Response
 
 from podstack.addresses import Allowed
 from podstack.errors import PodstackError
-from podstack.server import about, documents, notifications, objects, questions, run_questions
+from podstack.server import (
+    about,
+    documents,
+    notifications,
+    objects,
+    questions,
+    run_questions,
+    sweep_questions,
+)
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
 from podstack.server.gate import Gate
@@ -41,6 +49,7 @@ PARTS: tuple[Routes, ...] = (
     objects.routes,
     questions.routes,
     run_questions.routes,
+    sweep_questions.routes,
 )
 
 

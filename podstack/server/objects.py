@@ -17,12 +17,13 @@ from starlette.responses import Response
 
 from podstack.backend import Backend, BlobInfo
 from podstack.errors import BlobMissing
-from podstack.keys import MAX_KEY, plain_log
+from podstack.keys import MAX_KEY, claim_of, plain_log
 from podstack.server.access import ADMIN, EDITOR, VIEWER, Context, Here, Routes, forbidden
 from podstack.server.bodies import Body, received
 from podstack.server.downloads import Download
 from podstack.server.errors import Refused
 from podstack.server.growth import check_growth
+from podstack.server.settings import ServerSettings
 from podstack.server.stores import look
 
 MOST = 1000  # entries of one page
@@ -60,14 +61,14 @@ async def put_object(request: Request, key: str, here: Here) -> Response:
         raise forbidden(ADMIN)
     whole = full_key(here, key)
     settings, threads = here.services.settings, here.services.threads
-    limit = settings.max_log if plain_log(whole) else settings.max_upload
+    limit = _limit(settings, whole)
     async with (
         received(request, threads, limit=limit, idle=settings.idle) as body,
         here.services.turns.of(whole),
     ):
         _check_hashes(key, body, request.headers.get("x-podstack-sha256"))
         info = await threads.run(lambda: _store(here, whole, body))
-    here.services.readers.wrote(here.project)
+    here.services.readers.wrote(here.project, key)
     here.services.herald.heard(here.project, key)
     return _json(_entry(here, info))
 
@@ -80,7 +81,7 @@ async def delete_object(key: str, here: Here) -> Response:
     backend, whole = here.services.stores.backend, full_key(here, key)
     async with here.services.turns.of(whole):
         await here.services.threads.run(lambda: backend.delete(whole))
-    here.services.readers.wrote(here.project)
+    here.services.readers.wrote(here.project, key)
     return Response(status_code=204)
 
 
@@ -144,6 +145,13 @@ def full_prefix(here: Context, prefix: str) -> str:
     if prefix:
         full_key(here, prefix.removesuffix("/") if prefix.endswith("/") else prefix)
     return f"{_root(here)}{prefix}"
+
+
+def _limit(settings: ServerSettings, key: str) -> int:
+    """Bytes of an object. A claim is a few facts, and who looks for a trial reads many of them."""
+    if claim_of(key):
+        return settings.max_json
+    return settings.max_log if plain_log(key) else settings.max_upload
 
 
 def _store(here: Context, key: str, body: Body) -> BlobInfo:

@@ -79,7 +79,7 @@ def one_experiment(here: Here, experiment: str) -> Response:
     """One experiment, by its id or its name."""
     reader = reader_of(here)
     reader.index.refresh()
-    return answer(_experiment(reader, experiment)._asdict())
+    return answer(experiment_of(reader, experiment)._asdict())
 
 
 @routes.add("GET", "/projects/{project}/runs", VIEWER)
@@ -105,7 +105,7 @@ def runs(
     start = _offset(cursor) if cursor else offset
     reader = reader_of(here)
     reader.index.refresh()
-    inside = None if experiment is None else _experiment(reader, experiment).id
+    inside = None if experiment is None else experiment_of(reader, experiment).id
     rows = reader.index.runs(where, order, inside, deleted, limit + 1, start)
     return answer(
         {
@@ -212,7 +212,7 @@ def _offset(cursor: str) -> int:
     return int(found[1])
 
 
-def _experiment(reader: ProjectReader, wanted: str) -> ExperimentRow:
+def experiment_of(reader: ProjectReader, wanted: str) -> ExperimentRow:
     """
     Raises:
         NotFoundError: there is none; the nearest existing ones are named.

@@ -13,6 +13,7 @@ from podstack.clock import monotonic
 from podstack.errors import NotFoundError
 from podstack.index import Index, RunRow
 from podstack.server.stores import Stores
+from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
 from podstack.stored_run import StoredRun
 
@@ -50,6 +51,7 @@ class ProjectReader:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.index = SharedIndex(store)
+        self.sweeps = SharedSweeps(store)
         self._runs: OrderedDict[str, StoredRun] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -96,9 +98,17 @@ class Readers:
                 self._open.popitem(last=False)
             return reader
 
-    def wrote(self, project: str) -> None:
-        """Something of a project was written through this server."""
+    def wrote(self, project: str, key: str) -> None:
+        """An object of a project was written through this server.
+
+        Args:
+            key: relative to the project.
+        """
         with self._lock:
             reader = self._open.get(project)
-        if reader is not None:
+        if reader is None:
+            return
+        if not key.startswith("sweeps/"):
             reader.index.wrote()
+        elif "/claims/" not in key:  # what a sweep says does not depend on who claims what
+            reader.sweeps.wrote()

@@ -17,7 +17,8 @@ when its trial is over, so that whoever comes late with an old view finds it and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from podstack.store import Store
 from podstack.sweeps.records import JsonValue
 
 HEARTBEAT, HEARTBEAT_ELSEWHERE = 20.0, 60.0  # seconds
+_LOOK = 2  # intervals for which a claim is watched before its writer's clock is believed
 _FILESYSTEMS = ("file", "sftp", "ssh")
 
 
@@ -79,6 +81,7 @@ class Claims:
         """As a new writer, who has nothing."""
         self._writer: str | None = None
         self._held: dict[int, Held] = {}
+        self._tries: Counter[tuple[int, int]] = Counter()  # withdrawals that may yet arrive
         self._lock = threading.RLock()  # guards both, and is never held during a request
         self._process = processes.this_process()
         self._putting = threading.RLock()  # so that no heartbeat overtakes a withdrawal
@@ -143,8 +146,11 @@ class Claims:
 
     # Taking --------------------------------------------------------------------------------
 
-    def take(self, number: int, generation: int) -> bool:
+    def take(self, number: int, generation: int, lost: Collection[Claim] = ()) -> bool:
         """Claim a trial; False where somebody else did, and nothing is left of the claim.
+
+        Args:
+            lost: claims that still stand, and were judged to be nobody's any more.
 
         Raises:
             BackendError: the store does not answer.
@@ -154,7 +160,8 @@ class Claims:
                 self._put(number, generation, self._content({}))
                 # A folder's listing may miss a file that is replaced meanwhile: not twice.
                 looks = 2 if self._is_filesystem else 1
-                is_mine = all(self._is_alone(number, generation) for _ in range(looks))
+                known = {claim.info.key for claim in lost}
+                is_mine = all(self._is_alone(number, generation, known) for _ in range(looks))
             except BackendError:
                 self._withdraw_quietly(number, generation)
                 raise
@@ -164,19 +171,22 @@ class Claims:
                 self._put(number, generation, b"")
             return is_mine
 
-    def _is_alone(self, number: int, generation: int) -> bool:
-        """Nobody else claims this generation, nor has anybody ever claimed a later one."""
+    def _is_alone(self, number: int, generation: int, lost: set[str]) -> bool:
+        """Nobody else claims this generation or an earlier one, nor ever claimed a later one.
+
+        An earlier one may have been given back, and taken again, after it was judged to be lost.
+        """
         return not any(
             claim.generation > generation
-            or (claim.generation == generation and claim.stands and claim.writer != self.writer)
+            or (claim.stands and claim.writer != self.writer and claim.info.key not in lost)
             for claim in self._since(number, generation)
         )
 
     def _since(self, number: int, generation: int) -> list[Claim]:
-        """The claims to a trial in a generation and the next, and mostly all others too."""
+        """The claims to a trial in all generations up to the one after this."""
         if not self._is_folder:
             return list(self._listed(self._keys.claims_of(self._sweep, number)))
-        pair = (self._keys.claims_to(self._sweep, number, generation + more) for more in (0, 1))
+        pair = (self._keys.claims_to(self._sweep, number, g) for g in range(generation + 2))
         return [claim for prefix in pair for claim in self._listed(prefix)]
 
     def decide(self, number: int, params: Mapping[str, JsonValue], *, tell: bool) -> None:
@@ -278,7 +288,23 @@ class Claims:
         return orjson.dumps({**told, "params": dict(params)} if params else told)
 
     def _put(self, number: int, generation: int, data: bytes) -> None:
-        key = self._keys.claim(self._sweep, number, generation, self.writer)
+        """Put a claim, or withdraw it.
+
+        A withdrawal that got no answer may arrive later: what is claimed after it lies elsewhere.
+        """
+        try:
+            self._put_at(self._key(number, generation), data)
+        except BackendError:
+            if not data:
+                self._tries[number, generation] += 1
+            raise
+
+    def _key(self, number: int, generation: int) -> str:
+        tries = self._tries[number, generation]
+        name = f"{self.writer}.{tries}" if tries else self.writer
+        return self._keys.claim(self._sweep, number, generation, name)
+
+    def _put_at(self, key: str, data: bytes) -> None:
         if self._is_folder:
             self._store.folder.put_hint(key, data)  # after a power loss nobody has anything
         else:
@@ -302,8 +328,9 @@ class _Sight(NamedTuple):
 class Others:
     """Tells whose claims still live, as `liveness` does for runs.
 
-    A claim is compared with its earlier self by this process's own clock; only one that never
-    changed before its eyes, of a writer that gave no other sign, is judged by the writer's clock.
+    A claim is compared with its earlier self by this process's own clock; only one that did not
+    change before its eyes for two intervals, of a writer that gave no other sign, is judged by the
+    writer's clock, which may be wrong by hours.
     """
 
     def __init__(self, store: Store, patience: float) -> None:
@@ -328,6 +355,8 @@ class Others:
         sign = self._signs.get(claim.writer, float("-inf"))
         if seen.changed or monotonic() - sign <= patience:
             return True
+        if monotonic() - seen.since <= _LOOK * usual:
+            return True  # whoever lives puts it again meanwhile, however wrong their clock is
         return clock.now() - self._time_of(claim) <= patience
 
     def _look(self, claim: Claim) -> Mapping[str, Any]:

@@ -31,11 +31,11 @@ class Dealt(NamedTuple):
 
 
 class _Offer(NamedTuple):
-    """A trial that may be claimed. lost: the claim that fell silent, if one did."""
+    """A trial that may be claimed. lost: the claims that fell silent or were given back."""
 
     number: int
     generation: int
-    lost: Claim | None = None
+    lost: tuple[Claim, ...] = ()
 
 
 class Dealing:
@@ -98,7 +98,7 @@ class Dealing:
             offer = self._chosen(self._claims.board(self._register.over_up_to))
             if offer is None:
                 return None, not self._register.is_complete
-            if self._claims.take(offer.number, offer.generation):
+            if self._claims.take(*offer):
                 dealt = self._begun(offer, label)
                 if dealt is not None:
                     return dealt, True
@@ -139,14 +139,18 @@ class Dealing:
         record = self._register.record(number)
         begun = -1 if record is None or not record.started else record.generation
         generation = max((claim.generation for claim in claims), default=begun)
-        standing = [c for c in claims if c.generation == generation and c.stands]
-        if any(self._claims.lives(claim) and not _gave_back(record, claim) for claim in standing):
+        standing = tuple(claim for claim in claims if claim.stands)
+        if any(self._claims.lives(claim) and not self._gave_back(claim) for claim in standing):
             return None
-        if standing:
-            return _Offer(number, generation + 1, standing[0])
+        if any(claim.generation == generation for claim in standing):
+            return _Offer(number, generation + 1, standing)
         if claims:
-            return _Offer(number, generation)  # all who ever claimed that one withdrew
+            return _Offer(number, generation, standing)  # who ever claimed that one withdrew
         return _Offer(number, generation + 1)  # it was never claimed, or its claims were lost
+
+    def _gave_back(self, claim: Claim) -> bool:
+        """Whether its writer's log says that a claim which still stands was given back."""
+        return self._register.was_released(claim.number, claim.writer, claim.generation)
 
     # Its beginning -------------------------------------------------------------------------
 
@@ -182,8 +186,8 @@ class Dealing:
         record = self._register.record(offer.number)
         if record is not None and record.started:
             return record.params
-        if offer.lost is not None:
-            told = self._claims.params_in(offer.lost)
+        for claim in reversed(offer.lost):
+            told = self._claims.params_in(claim)
             if told is not None:
                 return told
         seen = self._register.seen(but=offer.number)
@@ -218,14 +222,9 @@ class Dealing:
         board = self._claims.board(record.number - 1)
         offer = self._offer(record.number, board(record.number))
         self._begins()
-        if offer is None or not self._claims.take(offer.number, offer.generation):
+        if offer is None or not self._claims.take(*offer):
             return None
         return self._begun(offer, record.label)
-
-
-def _gave_back(record: TrialRecord | None, claim: Claim) -> bool:
-    """Whether the log says that a claim which still stands was given back."""
-    return record is not None and not record.worker and record.generation >= claim.generation
 
 
 class _Outage:

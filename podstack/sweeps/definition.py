@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
+import orjson
+
 from podstack import clock
+from podstack.directions import MAXIMIZE, MINIMIZE
 from podstack.errors import DamagedError, UsageError
+from podstack.keys import MAX_TRIAL
 from podstack.names import name_of_run, short
 from podstack.oplog import Fold
 from podstack.sweeps.records import JsonValue, Objective, TrialRecord, as_word, from_word
@@ -74,7 +79,7 @@ class Definition(NamedTuple):
         """
         try:
             return cls._of(id, fold)
-        except (UsageError, KeyError, TypeError, ValueError) as error:
+        except _DAMAGE as error:
             raise DamagedError(
                 f"Sweep {id} cannot be read: its definition is damaged, or of a later version "
                 f"({short(str(error))})."
@@ -86,23 +91,87 @@ class Definition(NamedTuple):
         if "target" in stopping:
             stopping["target"] = from_word(stopping["target"])
         objective = fold.get("objective")
-        known = Stopping._fields
         return cls(
             id=id,
             name=str(fold.get("name") or name_of_run(id)),
             experiment=str(fold.get("experiment", "")),
             user=str(fold.get("user", "")),
-            created=float(fold.get("created") or clock.stamp_time(fold.first)),
+            created=_finite(fold.get("created")) or clock.stamp_time(fold.first),
             strategy=str(fold.get("strategy")),
-            options=dict(fold.get("options", {})),
+            options=_options(fold.get("options", {})),
             seed=int(fold.get("seed", 0)),
-            space=SearchSpace.parse(fold.get("parameters")),
-            objective=Objective(str(objective["metric"]), str(objective["direction"])),
-            max_trials=fold.get("max_trials"),
-            stopping=Stopping(**{name: stopping.get(name) for name in known}),
-            pruner=fold.get("pruner"),
+            space=SearchSpace.parse(_shallow(fold.get("parameters"))),
+            objective=Objective(str(objective["metric"]), _direction(objective["direction"])),
+            max_trials=_count(fold.get("max_trials")),
+            stopping=Stopping(
+                stopping.get("target"),
+                _count(stopping.get("patience")),
+                _finite(stopping.get("max_time")),
+            ),
+            pruner=_text(fold.get("pruner")),
             warm=tuple(_from_json(entry) for entry in fold.get("warm", [])),
         )
+
+
+# What a store may hold instead of a definition ends in one of these.
+_DAMAGE = (
+    UsageError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
+def _direction(word: object) -> str:
+    if word not in (MINIMIZE, MAXIMIZE):
+        raise ValueError(f"{short(word)} is no direction")
+    return str(word)
+
+
+def _shallow(value: JsonValue) -> JsonValue:
+    """What could be written again; a stranger's may be nested deeper than that.
+
+    Raises:
+        TypeError: it is.
+    """
+    orjson.dumps(value)
+    return value
+
+
+def _options(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    for option in value.values():
+        if not isinstance(option, (str, int, float)):
+            raise ValueError(f"{short(option)} is no option")
+    return dict(value)
+
+
+def _count(value: object) -> int | None:
+    if value is None or (type(value) is int and 0 < value <= MAX_TRIAL):
+        return value
+    raise ValueError(f"{short(value)} is no count of trials")
+
+
+def _finite(value: object) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not isfinite(float(value)):  # type: ignore[arg-type]
+        raise ValueError(f"{short(value)} is no number of seconds")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _scalar(value: JsonValue) -> JsonValue:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise ValueError(f"{short(value)} is no parameter")
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{short(value)} is no text")
 
 
 def _as_json(trial: TrialRecord) -> dict[str, JsonValue]:
@@ -120,7 +189,7 @@ def _from_json(entry: Mapping[str, Any]) -> TrialRecord:
     value = entry.get("value")
     return TrialRecord(
         number=int(entry["number"]),
-        params=dict(entry["params"]),
+        params={name: _scalar(value) for name, value in entry["params"].items()},
         status=str(entry["status"]),
         value=None if value is None else from_word(value),
         run=entry.get("run"),

@@ -213,6 +213,11 @@ class Register:
     def is_over(self, number: int) -> bool:
         return self._states.is_over(number)
 
+    def was_released(self, number: int, writer: str, generation: int) -> bool:
+        """Whether a writer's own log says that it gave a trial back."""
+        with self.lock:
+            return self._states.was_released(number, writer, generation)
+
     def unfinished(self) -> range:
         """Numbers among which all trials are that are not over; some of them may be."""
         size = keys.MAX_TRIAL if self.size is None else self.size

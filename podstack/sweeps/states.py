@@ -23,6 +23,7 @@ class States:
 
     def __init__(self) -> None:
         self._changes: dict[int, dict[str, Change]] = {}
+        self._workers: dict[int, dict[str, Change]] = {}  # number → writer → what it said last
         self._endings: dict[int, tuple[str, str, Mapping[str, JsonValue]]] = {}
         self._records: dict[int, TrialRecord] = {}
         self._changed: set[int] = set()
@@ -57,10 +58,12 @@ class States:
                 return
             if name != "status":
                 return
-        known = self._changes.setdefault(number, {}).get(name)
-        change = Change(op.stamp, op.writer, value)
-        if known is None or change.rank > known.rank:
-            self._changes[number][name] = change
+        is_worker = name == "worker"
+        table = self._workers if is_worker else self._changes
+        said = table.setdefault(number, {})
+        change, place = Change(op.stamp, op.writer, value), op.writer if is_worker else name
+        if place not in said or change.rank > said[place].rank:
+            said[place] = change
 
     def _end(self, number: int, ending: tuple[str, str, Mapping[str, JsonValue]]) -> None:
         known = self._endings.get(number)
@@ -74,6 +77,22 @@ class States:
         if number in self._changed:
             self._refresh()
         return self._records.get(number)
+
+    def was_released(self, number: int, writer: str, generation: int) -> bool:
+        """Whether the last that a writer said of a trial is that it gave that back.
+
+        Only its own words count: by a clock that is ahead they would seem later than those of
+        whoever took the trial since.
+        """
+        change = self._workers.get(number, {}).get(writer)
+        said = _table(None if change is None else change.value)
+        return bool(said.get("released")) and _count(said.get("generation")) >= generation
+
+    def _worker(self, number: int) -> dict[str, Any]:
+        """Who has or had a trial: of the latest generation who did not give it back."""
+        said = [(_table(c.value), c) for c in self._workers.get(number, {}).values()]
+        ranks = [(_count(w.get("generation")), not w.get("released"), c.rank) for w, c in said]
+        return said[ranks.index(max(ranks))][0] if said else {}
 
     def is_over(self, number: int) -> bool:
         return number in self._endings
@@ -95,12 +114,12 @@ class States:
     def _built(self, number: int) -> TrialRecord:
         changes = self._changes.get(number, {})
         facts = {name: c.value for name, c in changes.items() if c.value is not None}
-        worker = _table(facts.get("worker"))
+        worker = self._worker(number)
         released = bool(worker.get("released"))
         end = self._endings[number][2] if number in self._endings else {}
         return TrialRecord(
             number=number,
-            params=_table(facts.get("params")),
+            params=_scalars(facts.get("params")),
             status=str(end.get("status", RUNNING)),
             value=_number(end.get("value")),
             metrics=_metrics(_table(end.get("metrics"))),
@@ -110,7 +129,7 @@ class States:
             error=_text(end.get("error")),
             worker="" if released and not end else str(worker.get("writer", "")),
             host=str(worker.get("host", "")),
-            generation=int(_number(worker.get("generation")) or 0),
+            generation=_count(worker.get("generation")),
             started=_number(facts.get("started")),
             ended=_number(end.get("ended")),
             label=str(facts.get("label", "")),
@@ -136,6 +155,19 @@ def _metrics(words: Mapping[str, JsonValue]) -> dict[str, float]:
 
 def _table(value: JsonValue) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _scalars(value: JsonValue) -> dict[str, JsonValue]:
+    """What of a table may be parameters: a stranger's log may hold anything."""
+    return {
+        name: inner
+        for name, inner in _table(value).items()
+        if inner is None or isinstance(inner, (str, int, float))
+    }
+
+
+def _count(value: JsonValue) -> int:
+    return value if type(value) is int and value >= 0 else 0
 
 
 def _text(value: JsonValue) -> str | None:

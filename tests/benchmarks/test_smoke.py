@@ -28,7 +28,7 @@ _SUBJECTS = (
     "transformers",
     "accelerate",
 )
-_SLOW = ("remote", "latency", "shipping", "server")  # they wait for stores
+_SLOW = ("remote", "latency", "shipping", "server", "sweeps")  # they wait for stores
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:

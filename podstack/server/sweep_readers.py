@@ -1,0 +1,120 @@
+"""The sweeps of a project, kept open between questions: a line of a log is read once.
+
+As with the index, a sweep is looked at once a second at most, unless something of one was written
+through this server since. A sweep that cannot be understood costs only itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from podstack.clock import monotonic
+from podstack.errors import DamagedError, NotFoundError
+from podstack.names import COMPLETED, RUNNING
+from podstack.store import Store
+from podstack.sweeps.claims import writer_id
+from podstack.sweeps.definition import Definition
+from podstack.sweeps.records import TrialRecord
+from podstack.sweeps.register import Register
+from podstack.sweeps.sweep import STOPPED, Progress, progress_of
+
+_FRESH = 1.0  # seconds that a look at the store is good for
+_KEPT = 256  # sweeps of a project that stay open, with their trials in memory
+
+
+class Seen(NamedTuple):
+    """A sweep, as it was read. stop_reason: why it stopped, if it did."""
+
+    definition: Definition
+    deleted: bool
+    stop_reason: str | None
+    trials: list[TrialRecord]
+    size: int | None
+
+    @property
+    def progress(self) -> Progress:
+        return progress_of(self.definition, self.trials, self.size)
+
+    @property
+    def status(self) -> str:
+        if self.progress.remaining == 0:
+            return COMPLETED
+        return RUNNING if self.stop_reason is None else STOPPED
+
+
+class _Open:
+    """One sweep, and when it was looked at."""
+
+    def __init__(self, store: Store, sweep_id: str) -> None:
+        self._register = Register(store, sweep_id, writer_id)
+        self._written = -1
+        self._looked = float("-inf")
+        self._lock = threading.Lock()
+
+    def seen(self, written: int) -> Seen | None:
+        """What it says; None where the store has never heard of it.
+
+        Raises:
+            DamagedError: it cannot be understood.
+        """
+        with self._lock:
+            if self._written < written or monotonic() - self._looked >= _FRESH:
+                self._register.refresh()
+                self._written, self._looked = written, monotonic()
+            return _seen(self._register) if self._register.exists else None
+
+
+class SharedSweeps:
+    """The sweeps of one project. Safe from threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written = 0
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wrote(self) -> None:
+        """Something of a sweep was written through this server."""
+        self._written += 1
+
+    def one(self, sweep_id: str) -> Seen:
+        """
+        Raises:
+            NotFoundError: there is none of that id or name; the nearest existing ones are named.
+            DamagedError: it cannot be understood.
+        """
+        known = self._store.reader.sweep_ids()
+        found = self._kept(sweep_id).seen(self._written) if sweep_id in known else None
+        if found is not None:
+            return found
+        named = [seen for seen in self.all() if seen.definition.name == sweep_id]
+        if len(named) == 1:
+            return named[0]
+        raise NotFoundError.among("sweep", sweep_id, known)
+
+    def all(self) -> Iterator[Seen]:
+        """All that can be understood, deleted ones too, in the order of their ids."""
+        for sweep_id in self._store.reader.sweep_ids():
+            try:
+                seen = self._kept(sweep_id).seen(self._written)
+            except DamagedError:
+                continue
+            if seen is not None:
+                yield seen
+
+    def _kept(self, sweep_id: str) -> _Open:
+        with self._lock:
+            one = self._open.pop(sweep_id, None) or _Open(self._store, sweep_id)
+            self._open[sweep_id] = one
+            while len(self._open) > _KEPT:
+                self._open.popitem(last=False)
+            return one
+
+
+def _seen(register: Register) -> Seen:
+    definition = register.definition
+    reason = register.stop_reason()
+    return Seen(definition, register.deleted, reason, register.records(), register.size)
