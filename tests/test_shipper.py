@@ -350,6 +350,42 @@ def test_a_sweeps_log_that_the_store_lost_is_sent_again_before_it_is_removed(set
     assert setup.spooled() in ([], [key])
 
 
+class Interrupting(FaultyBackend):
+    """Does something in the middle of the next put of a log."""
+
+    def __init__(self, store: Backend) -> None:
+        super().__init__(store)
+        self.act: Callable[[], None] | None = None
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        super().put(key, data)
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+
+
+def test_a_last_line_that_comes_while_its_log_is_sent_is_sent_too() -> None:
+    """As a signal does that ends the process during a request."""
+    setup = Setup(Interrupting)
+    sweep = a_sweep(setup)
+    assert setup.delivery.flush(30)
+    ended = threading.Event()
+
+    def end() -> None:
+        sweep._ledger.report(1, 0.5, 1)
+        sweep._ledger._register.book.end_at_once()
+        ended.set()
+
+    setup.faulty.act = end  # type: ignore[attr-defined]
+    sweep._ledger.report(1, 0.7, 2)
+    assert ended.wait(30)
+    assert setup.delivery.flush(30)
+    (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
+
+    assert dict(record.reports) == {1: 0.5, 2: 0.7}
+    assert setup.spooled() == []
+
+
 def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> None:
     sweep = a_sweep(setup)
     setup.faulty.fail("put", BackendUnavailable("no route"), times=None)
@@ -363,3 +399,23 @@ def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> Non
             break
     (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
     assert dict(record.reports) == {1: 0.5}
+
+
+def test_a_log_that_is_closed_in_the_middle_of_a_pass_keeps_its_last_line(setup: Setup) -> None:
+    """The pass knows an older listing; what was written after that goes with the next one."""
+    spool, way = setup.delivery.spool, setup.delivery._shipper
+    key = "projects/default/sweeps/s/20261123-221530-001-k3x9q2ma.jsonl"
+    for log_key in (key, key.replace("/s/", "/t/")):
+        spool.put(log_key, b'{"h":"1","set":{}}\n')
+    passing = way.ship(lambda _: None)
+    next(passing)
+    next(passing)  # it has sent the first one, and goes on to the second
+    spool.put(key, b'{"h":"1","set":{}}\n{"h":"2","set":{}}\n')
+    way.closed_log(key)
+    for _ in passing:
+        pass
+    for _ in way.ship(lambda _: None):
+        pass
+
+    assert gzip.decompress(setup.plain.get(f"{key}.gz")).count(b"\n") == 2
+    assert key not in setup.spooled()

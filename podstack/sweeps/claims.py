@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from podstack import clock, config, keys, names, processes
-from podstack.backend import BlobInfo, LocalStore
+from podstack.backend import BlobInfo, LocalStore, split_url
 from podstack.clock import monotonic
 from podstack.console import Warner
 from podstack.errors import BackendError, BlobMissing
@@ -35,6 +35,7 @@ from podstack.sweeps.records import JsonValue
 
 HEARTBEAT, HEARTBEAT_ELSEWHERE = 20.0, 60.0  # seconds
 _LOOK = 2  # intervals for which a claim is watched before its writer's clock is believed
+_FILESYSTEMS = ("file", "sftp", "ssh")
 
 
 class Claim(NamedTuple):
@@ -67,6 +68,7 @@ class Claims:
     def __init__(self, store: Store, sweep: str) -> None:
         self._store, self._sweep, self._keys = store, sweep, store.keys
         self._is_folder = isinstance(store.backend, LocalStore)  # 0.3 ms to ask
+        self._is_filesystem = split_url(store.settings.uri)[0] in _FILESYSTEMS
         self.patience = config.sweep_patience()
         usual = HEARTBEAT if store.delivery is None else HEARTBEAT_ELSEWHERE
         self.interval = min(usual, self.patience / 5)
@@ -156,7 +158,10 @@ class Claims:
         with self._putting:
             try:
                 self._put(number, generation, self._content({}))
-                is_mine = self._is_alone(number, generation, {claim.info.key for claim in lost})
+                # A folder's listing may miss a file that is replaced meanwhile: not twice.
+                looks = 2 if self._is_filesystem else 1
+                known = {claim.info.key for claim in lost}
+                is_mine = all(self._is_alone(number, generation, known) for _ in range(looks))
             except BackendError:
                 self._withdraw_quietly(number, generation)
                 raise

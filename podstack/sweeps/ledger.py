@@ -93,6 +93,10 @@ class Ledger:
         """
         return self._register.definition
 
+    def believe(self, definition: Mapping[str, JsonValue]) -> None:
+        """Take another process's word for what the sweep is, while the store does not answer."""
+        self._register.believe(definition)
+
     @property
     def size(self) -> int | None:
         """How many trials there will be at most; None where nothing limits them."""

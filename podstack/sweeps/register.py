@@ -43,6 +43,7 @@ class Register:
         self._states = States()
         self._strategy: Strategy | None = None
         self._definition: Definition | None = None
+        self._told: Fold | None = None
         self.book = Book(store, sweep_id, writer)
         self._begin()
         renew_in_child(self)
@@ -134,11 +135,20 @@ class Register:
             DamagedError: it cannot be understood.
         """
         if self._definition is None:
-            if not self.exists and not self.refresh().exists:
-                raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+            try:
+                if not self.exists and not self.refresh().exists:
+                    raise NotFoundError(f"No sweep {self.id!r} in {self.store.url}.")
+            except BackendError:
+                if self._told is None:
+                    raise
+                return Definition.of(self.id, self._told)
             with self.lock:
                 self._definition = Definition.of(self.id, self._facts)
         return self._definition
+
+    def believe(self, definition: Mapping[str, JsonValue]) -> None:
+        """Take another process's word for what the sweep is, while the store does not answer."""
+        self._told = Fold([Op("", "", definition)])
 
     @property
     def strategy(self) -> Strategy:

@@ -150,7 +150,9 @@ class Trial(Mapping[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = _without_known_token(self._ledger.settings)
-        return _attached, (settings, self.sweep_id, self.number, self.flat_params, self.generation)
+        known = {**self._ledger.definition.as_changes(), "warm": []}
+        what = (self.number, self.flat_params, self.generation)
+        return _attached, (settings, self.sweep_id, known, *what)
 
 
 def _without_known_token(settings: Settings) -> Settings:
@@ -165,6 +167,7 @@ _stores: dict[Settings, Any] = {}  # of this process, for the trials that were s
 def _attached(
     settings: Settings,
     sweep_id: str,
+    definition: Mapping[str, Any],
     number: int,
     flat_params: Mapping[str, Any],
     generation: int,
@@ -176,7 +179,9 @@ def _attached(
     if settings.api_token is None:
         settings = settings._replace(api_token=config.api_token())
     store = _stores.get(settings) or _stores.setdefault(settings, Store(settings))
-    return Trial(ledger_of(store, sweep_id), number, flat_params, generation)
+    ledger = ledger_of(store, sweep_id)
+    ledger.believe(definition)
+    return Trial(ledger, number, flat_params, generation)
 
 
 def checked(trial: object) -> Trial:

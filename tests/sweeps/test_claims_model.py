@@ -79,7 +79,11 @@ class Worker:
     def __init__(self, shared: Any, *, believes_dead: tuple[str, ...] = ()) -> None:
         self.backend = Stepped(shared)
         store: Any = SimpleNamespace(
-            backend=self.backend, keys=keys.Project("p"), delivery=None, disabled=False
+            backend=self.backend,
+            keys=keys.Project("p"),
+            delivery=None,
+            disabled=False,
+            settings=SimpleNamespace(uri="memory://shelf"),
         )
         self.claims = Claims(store, SWEEP)
         self._dead = believes_dead

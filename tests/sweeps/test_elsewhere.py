@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +147,29 @@ trial.complete(value=0.25)
     client._store.delivery.adopt(30)
 
     assert other.refresh().records()[0].value == 0.25
+
+
+@pytest.mark.slow
+def test_a_pickled_trial_ends_in_a_process_that_never_saw_the_store(
+    client: MLOpsClient, stage: Stage, server: RunningServer
+) -> None:
+    sweep = sweep_of(client, 1)
+    trial = sweep.suggest()
+    (stage.folder / "trial.pickle").write_bytes(pickle.dumps(trial))
+    server.kill()
+    ended = stage.play(
+        """
+        import pickle
+        trial = pickle.loads(open("trial.pickle", "rb").read())
+        trial.complete({"val_loss": 0.5})
+        print(trial.params)
+        """,
+        environment={"PODSTACK_FINISH_TIMEOUT": "1"},
+    )
+    server.start()
+    assert trial is not None
+    assert ended.out.strip() == str(trial.params), ended.err
+    assert client._store.delivery is not None
+    client._store.delivery.adopt(60)
+
+    assert sweep.records()[0].value == 0.5
