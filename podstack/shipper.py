@@ -140,7 +140,6 @@ class Shipper:
     def _pass(self) -> Iterator[None]:
         self._spool.measure()
         hints = self._hints()  # taken first and sent last: what they tell of is there before
-        closed = set(self._closed_logs)  # taken first: a listing after that shows all their lines
         there = {info.key: info for info in self._spool.list() if self._is_log(info.key)}
         for info in sorted(there.values(), key=_facts_last):
             yield
@@ -151,8 +150,8 @@ class Shipper:
         self._has_lost = False
         for run in sorted(self._closed):
             self._clear(run)
-        for key in sorted(closed & there.keys()):
-            self._clear_log(there[key])
+        for key in sorted(self._closed_logs):
+            self._clear_log(key)
 
     def _is_log(self, key: str) -> bool:
         """Whether it goes with the logs: all but hints and the files that somebody logged."""
@@ -304,20 +303,21 @@ class Shipper:
         if not stale and len(logs) == len(here):
             self._remove(run)
 
-    def _clear_log(self, info: BlobInfo) -> None:
-        """The same for one log that belongs to no run."""
-        if not self._is_sent(info):
+    def _clear_log(self, key: str) -> None:
+        """The same for one log that belongs to no run. It may have grown while it was sent."""
+        here = next((info for info in self._spool.list(key) if info.key == key), None)
+        if here is None or not self._is_sent(here):
             return
-        sent = self._sent[info.key]
+        sent = self._sent[key]
         there = {found.key: found.size for found in self._remote.list(sent.key)}
         if there.get(sent.key) != sent.size:
             self._has_lost = True
-            del self._sent[info.key]
+            del self._sent[key]
             return
-        self._spool.delete(info.key)
-        self._closed_logs.discard(info.key)
-        self._sent.pop(info.key, None)
-        self._packings.pop(info.key, None)
+        self._spool.delete(key)
+        self._closed_logs.discard(key)
+        self._sent.pop(key, None)
+        self._packings.pop(key, None)
 
     def _remove(self, run: str) -> None:
         """The last hint too, which stays in the store."""

@@ -350,6 +350,42 @@ def test_a_sweeps_log_that_the_store_lost_is_sent_again_before_it_is_removed(set
     assert setup.spooled() in ([], [key])
 
 
+class Interrupting(FaultyBackend):
+    """Does something in the middle of the next put of a log."""
+
+    def __init__(self, store: Backend) -> None:
+        super().__init__(store)
+        self.act: Callable[[], None] | None = None
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        super().put(key, data)
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+
+
+def test_a_last_line_that_comes_while_its_log_is_sent_is_sent_too() -> None:
+    """As a signal does that ends the process during a request."""
+    setup = Setup(Interrupting)
+    sweep = a_sweep(setup)
+    assert setup.delivery.flush(30)
+    ended = threading.Event()
+
+    def end() -> None:
+        sweep._ledger.report(1, 0.5, 1)
+        sweep._ledger._register.book.end_at_once()
+        ended.set()
+
+    setup.faulty.act = end  # type: ignore[attr-defined]
+    sweep._ledger.report(1, 0.7, 2)
+    assert ended.wait(30)
+    assert setup.delivery.flush(30)
+    (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
+
+    assert dict(record.reports) == {1: 0.5, 2: 0.7}
+    assert setup.spooled() == []
+
+
 def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> None:
     sweep = a_sweep(setup)
     setup.faulty.fail("put", BackendUnavailable("no route"), times=None)
