@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from podstack import MLOpsClient
-from podstack.errors import UsageError
+from podstack.errors import MissingExtraError, UsageError
 from podstack.sweeps import sweep_file
 from podstack.sweeps.sweep_file import SweepFile
 
@@ -182,3 +183,10 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "a: " + "[" * 50_000)
     with pytest.raises(UsageError):
         read(tmp_path, "parameters: &p\n  a: *p")
+
+
+def test_without_pyyaml_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'podstack\[sweeps\]'"):
+        read(tmp_path, OURS)
