@@ -6,7 +6,10 @@ kind. What worker 0 reports is recorded, at x = how many reports were before it.
 
 from __future__ import annotations
 
+import atexit
 import os
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,14 +32,16 @@ from podstack.integrations.ray_trials import Scope, run_id_of, warn
 from podstack.integrations.ray_words import keep_checkpoint
 from podstack.integrations.ray_workers import TRAIN, where_we_are
 
+_PAUSE = 1.0  # seconds between two looks at the controller's state
+
 
 class PodstackTrainCallback(UserCallback):  # type: ignore[misc]  # Ray's types are its own
     """Records a training that Ray Train distributes, from its first report on.
 
     An exception in a worker ends the run as failed, with the traceback; where Ray tries again, its
-    next report reopens it. Otherwise it is completed when the controller ends, which is also so
-    after Ctrl-C, of which Ray tells no callback. Made in a function of Ray Tune's it records into
-    the trial's run, and leaves the end to the trial.
+    next report reopens it. Ctrl-C kills it. Of a good end Ray tells no callback: within a second
+    or two the run is completed, by the state of the controller. Made in a function of Ray Tune's
+    it records into the trial's run, and leaves the end to the trial.
 
     Making one touches neither disk nor network. Its pickle holds no token: the controller and the
     workers are told it by the driver, in memory.
@@ -94,6 +99,7 @@ class PodstackTrainCallback(UserCallback):  # type: ignore[misc]  # Ray's types 
     def _open(self, run_context: Any) -> Recording:
         if self._recording is None:
             self._recording = self._of_the_trial() or self._of_our_own(run_context.run_config.name)
+            _end_with_the_controller(self._recording)
             if isinstance(run_context.train_loop_config, Mapping):
                 self._recording.log_params(run_context.train_loop_config)
         return self._recording
@@ -127,3 +133,22 @@ class PodstackTrainCallback(UserCallback):  # type: ignore[misc]  # Ray's types 
             board.tell(self._told_as, told)
             board.tell(TRAIN, told)  # for the workers, who know its name only
         return {**vars(self), "_recording": None}
+
+
+_STATUSES = {"FinishedState": "completed", "AbortedState": "killed"}  # of Ray's; else: failed
+
+
+def _end_with_the_controller(recording: Recording) -> None:
+    """End the run once this process, the controller, has come to an end of the training.
+
+    It goes on to live until the driver ends. One that is gone before was interrupted.
+    """
+    controller = ray.get_runtime_context().current_actor
+    atexit.register(recording.end, "killed")
+    threading.Thread(target=_watch, args=(controller, recording), daemon=True).start()
+
+
+def _watch(controller: Any, recording: Recording) -> None:
+    while not (state := ray.get(controller.get_state.remote())).is_terminal():
+        time.sleep(_PAUSE)
+    recording.end(_STATUSES.get(type(state).__name__, "failed"))

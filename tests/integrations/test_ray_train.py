@@ -16,7 +16,7 @@ train = pytest.importorskip("ray.train")
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
 
-from ray.train.data_parallel_trainer import DataParallelTrainer  # noqa: E402
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # noqa: E402
 
 from podstack.integrations.ray import PodstackTrainCallback, setup_podstack  # noqa: E402
 
@@ -54,7 +54,7 @@ def test_a_training_of_two_workers_is_one_run_of_what_the_first_reports(
         train_loop_config={"bad": bad, "optimizer": {"lr": 0.1}},
         scaling_config=train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 0.5}),
         run_config=train.RunConfig(
-            name=f"trained-{bad}", storage_path=str(tmp_path / "trained"), callbacks=[callback]
+            name=f"trained-{int(bad)}", storage_path=str(tmp_path / "trained"), callbacks=[callback]
         ),
     )
     if bad:
@@ -67,8 +67,8 @@ def test_a_training_of_two_workers_is_one_run_of_what_the_first_reports(
     assert run.status == ("failed" if bad else "completed")
     assert ("worker one is bad" in (run.error or "")) == bad
     assert (run.name, run.experiment_id, run.tags) == (
-        f"trained-{bad}",
-        f"trained-{str(bad).lower()}",
+        f"trained-{int(bad)}",
+        f"trained-{int(bad)}",
         ["two"],
     )
     assert run.params == {"bad": bad, "optimizer/lr": 0.1}
