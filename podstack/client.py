@@ -228,7 +228,8 @@ class MLOpsClient:
     def _facts_of(self, trial: Trial) -> dict[str, Any]:
         from podstack.sweeps.trial import checked
 
-        return self._facts_for(trial.sweep_id, checked(trial).number, trial.params)
+        trial = checked(trial)
+        return self._facts_for(trial.sweep_id, trial.number, trial.params)
 
     def _facts_for(self, sweep: str, number: int, params: Mapping[str, Any]) -> dict[str, Any]:
         return {**self._first_facts(None, (), params), "sweep": {"id": sweep, "trial": number}}

@@ -194,9 +194,16 @@ class Ledger:
             return
         if not self._register.refresh_if_it_answers():
             return  # what is written here gets there, and counts if nothing else came first
-        if self.record(number) is None:
+        if self.record(number) is None and not self._is_claimed(number):
             known = [str(record.number) for record in self.records()]
             raise NotFoundError.among(f"trial of sweep {self.id}", str(number), known)
+
+    def _is_claimed(self, number: int) -> bool:
+        """Whether somebody claimed it whose lines are still on their way."""
+        try:
+            return bool(self._claims.board(number - 1)(number))
+        except BackendError:
+            return True  # the same: what is written here gets there
 
     def _value_in(
         self, number: int, values: Mapping[str, float], *, is_needed: bool

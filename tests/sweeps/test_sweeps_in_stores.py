@@ -14,6 +14,7 @@ from podstack import MLOpsClient, keys
 from podstack.backend import Backend, open_backend
 from podstack.compact import compact
 from podstack.export import export_runs
+from podstack.keeper import keeper
 from podstack.sweeps.sweep import Sweep
 from podstack.sync import sync
 from podstack.testing.stage import Stage
@@ -35,6 +36,7 @@ def sweep(client: MLOpsClient) -> Sweep:
         run.log_metrics({"loss": 0.5})
     second.complete({"loss": float("nan")})
     third.release()
+    assert keeper.wait(30)  # the run is sealed in the background
     return sweep
 
 
