@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from podstack.directions import MINIMIZE
 from podstack.sweeps.plots import Scene
@@ -136,8 +137,15 @@ def colormap_of(objective: Objective) -> str:
     return "viridis" if objective.direction == MINIMIZE else "viridis_r"
 
 
-def colour_bar(made: Picture, axes: list[Any], norm: Any, colormap: str, label: str) -> None:
-    bar = made.colorbar(ScalarMappable(norm, colormap), ax=axes, pad=0.015, aspect=30)
+def colour_bar(
+    made: Picture, axes: list[Any], norm: Any, colormap: str, label: str, *, whole: bool = False
+) -> None:
+    """
+    Args:
+        whole: only whole numbers are marked.
+    """
+    ticks = MaxNLocator(integer=True) if whole else None
+    bar = made.colorbar(ScalarMappable(norm, colormap), ax=axes, pad=0.015, aspect=30, ticks=ticks)
     bar.set_label(label_of(label), **PLAIN)
     bar.outline.set_visible(False)
 

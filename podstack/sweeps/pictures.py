@@ -192,7 +192,7 @@ def slices(scene: Scene) -> Picture:
         axes.set_ylabel(label_of(scene.definition.objective.metric), **PLAIN)
     for axes in grid.flat[len(scene.scales) :]:
         axes.set_axis_off()
-    colour_bar(made, list(grid.flat), order, "viridis_r", "trial")
+    colour_bar(made, list(grid.flat), order, "viridis_r", "trial", whole=True)
     note_hidden(made, scene)
     return made
 
