@@ -317,26 +317,18 @@ class QUniform(_Spelled):
 
 
 @dataclass(frozen=True)
-class Normal(_Spelled):
-    """A bell curve around mu with the standard deviation sigma; a multiple of q, if given.
-
-    A grid has the middles of `count` equally likely parts.
-    """
+class _Bell(_Spelled):
+    """What two bell curves share. A grid has the middles of `count` equally likely parts."""
 
     mu: float
     sigma: float
     q: float | None = None
     count: int | None = None
-    kind: ClassVar[str] = "normal"
-
-    def __post_init__(self) -> None:
-        check_bell(self.mu, self.sigma, self.q, self.count)
-        if not math.isfinite(_WIDEST * self.sigma + abs(self.mu)):
-            raise UsageError(f"mu {self.mu!r} and sigma {self.sigma!r} go beyond float64.")
 
     @cached_property
     def _grid(self) -> tuple[JsonValue, ...]:
-        return _middles(self, self.count)
+        parts = bounded(self.count)
+        return distinct(self.at((index + 0.5) / parts) for index in range(parts))
 
     @property
     def points(self) -> int | None:
@@ -346,11 +338,30 @@ class Normal(_Spelled):
         return self._grid[index]  # type: ignore[no-any-return]
 
     def at(self, unit: float) -> float:
-        return self.nearest(bell(unit, self.mu, self.sigma))
+        return self.nearest(self._on_curve(bell(unit, self.mu, self.sigma)))
+
+    def _on_curve(self, drawn: float) -> float:
+        """The value that a draw from the bell itself stands for."""
+        return drawn
 
     def nearest(self, value: float) -> float:
         """`value`, or the multiple of q that is nearest to it."""
         return value if self.q is None else multiple(nearest_step(value, self.q), self.q)
+
+
+@dataclass(frozen=True)
+class Normal(_Bell):
+    """A bell curve around mu with the standard deviation sigma; a multiple of q, if given.
+
+    A grid has the middles of `count` equally likely parts.
+    """
+
+    kind: ClassVar[str] = "normal"
+
+    def __post_init__(self) -> None:
+        check_bell(self.mu, self.sigma, self.q, self.count)
+        if not math.isfinite(_WIDEST * self.sigma + abs(self.mu)):
+            raise UsageError(f"mu {self.mu!r} and sigma {self.sigma!r} go beyond float64.")
 
     def unit_of(self, value: float) -> float:
         """The share of draws below `value`, between 0 and 1: what `at` takes."""
@@ -361,13 +372,9 @@ class Normal(_Spelled):
 
 
 @dataclass(frozen=True)
-class LogNormal(_Spelled):
+class LogNormal(_Bell):
     """A value whose natural logarithm is a bell curve around mu; a multiple of q, if given."""
 
-    mu: float
-    sigma: float
-    q: float | None = None
-    count: int | None = None
     kind: ClassVar[str] = "log_normal"
 
     def __post_init__(self) -> None:
@@ -379,23 +386,8 @@ class LogNormal(_Spelled):
                 "around 1000 write mu = math.log(1000)."
             )
 
-    @cached_property
-    def _grid(self) -> tuple[JsonValue, ...]:
-        return _middles(self, self.count)
-
-    @property
-    def points(self) -> int | None:
-        return len(self._grid) if self.count else None
-
-    def point(self, index: int) -> float:
-        return self._grid[index]  # type: ignore[no-any-return]
-
-    def at(self, unit: float) -> float:
-        return self.nearest(math.exp(bell(unit, self.mu, self.sigma)))
-
-    def nearest(self, value: float) -> float:
-        """`value`, or the multiple of q that is nearest to it."""
-        return value if self.q is None else multiple(nearest_step(value, self.q), self.q)
+    def _on_curve(self, drawn: float) -> float:
+        return math.exp(drawn)
 
     def unit_of(self, value: float) -> float:
         """The share of draws below `value`, between 0 and 1: what `at` takes."""
@@ -484,8 +476,3 @@ class Constant(_Spelled):
 
     def contains(self, value: JsonValue) -> bool:
         return type(value) is type(self.value) and bool(value == self.value)
-
-
-def _middles(distribution: Normal | LogNormal, count: int | None) -> tuple[JsonValue, ...]:
-    parts = bounded(count)
-    return distinct(distribution.at((index + 0.5) / parts) for index in range(parts))
