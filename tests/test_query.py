@@ -6,7 +6,6 @@ import math
 import sys
 import threading
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Any
 
 import pandas
@@ -19,6 +18,7 @@ from podstack.index import RunRow
 from podstack.query import RunTable
 from podstack.series import Summary
 from podstack.tables import Column, cell, cells, cut, numbers, text_table, width_of, wrapped
+from podstack.testing.html import Page
 
 NAN, INF = float("nan"), float("inf")
 HOSTILE = [
@@ -75,24 +75,6 @@ def row(i: int, **changes: Any) -> RunRow:
 
 def last(value: float) -> Summary:
     return Summary(value, 9, value, 9, value, 9, 10)
-
-
-class Page(HTMLParser):
-    """What a browser would make of a piece of HTML."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 # What is found -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ else, and complete. What they noted is compared with what the store says.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from podstack.client import MLOpsClient
+from podstack.parameters import JsonValue
 from podstack.sweeps.records import TrialRecord
+from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.sweep import Sweep
 from podstack.testing.stage import Child, Stage
 
@@ -155,3 +158,12 @@ def uncovered(sweep: Sweep, size: int) -> set[float]:
     """The points of `grid` that are missing, or there twice."""
     values = Counter(record.value for record in sweep.records())
     return {point for point in range(size) if values[float(point)] != 1}
+
+
+def drawn_params(space: SearchSpace, chance: random.Random) -> dict[str, JsonValue]:
+    """One draw of every parameter that is there, given those before it."""
+    params: dict[str, JsonValue] = {}
+    for name in space.drawing_order:
+        if space.is_active(name, params):
+            params[name] = space.distributions[name].at(chance.random())
+    return params

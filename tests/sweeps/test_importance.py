@@ -18,6 +18,7 @@ from podstack.sweeps.definition import Definition
 from podstack.sweeps.importance import Importance, importance
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
+from podstack.testing.sweeping import drawn_params
 
 PLAIN = {"a": {"min": 0.0, "max": 1.0}, "b": {"min": 0.0, "max": 1.0}, "c": 3}
 BOTH = pytest.mark.parametrize("evaluator", ["fanova", "ped-anova"])
@@ -36,10 +37,7 @@ def drawn(of: Definition, count: int, value: Callable[[Any], float]) -> list[Tri
     chance = random.Random(3)
     found = []
     for number in range(1, count + 1):
-        params: dict[str, Any] = {}
-        for name in of.space.drawing_order:
-            if of.space.is_active(name, params):
-                params[name] = of.space.distributions[name].at(chance.random())
+        params = drawn_params(of.space, chance)
         found.append(TrialRecord(number, params, "completed", value(params)))
     return found
 

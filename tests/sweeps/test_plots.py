@@ -21,6 +21,7 @@ from podstack.sweeps.pictures import smoothed
 from podstack.sweeps.plots import KINDS, figure
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
+from podstack.testing.sweeping import drawn_params
 
 SPACE = {
     "lr": {"min": 1e-5, "max": 0.1, "distribution": "log_uniform"},
@@ -48,10 +49,7 @@ def drawn(of: Definition, count: int, value: Callable[[int], float] = float) -> 
     chance = random.Random(3)
     found = []
     for number in range(1, count + 1):
-        params: dict[str, Any] = {}
-        for name in of.space.drawing_order:
-            if of.space.is_active(name, params):
-                params[name] = of.space.distributions[name].at(chance.random())
+        params = drawn_params(of.space, chance)
         found.append(TrialRecord(number, params, "completed", value(number)))
     return found
 

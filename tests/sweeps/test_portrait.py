@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 
 from podstack import MLOpsClient
 from podstack.sweeps.sweep import Sweep
 from podstack.sweeps.sweep_table import SweepTable
+from podstack.testing.html import Page
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 STEERING = "\x1b[2J\x1b]0;title\x07\u202e"
 SPACE = {"lr": {"min": 0.001, "max": 0.1}, "model": {"depth": {"values": [1, 2]}}}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a piece of HTML."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(autouse=True)

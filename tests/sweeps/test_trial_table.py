@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from podstack.sweeps.definition import Definition
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.trial_table import TrialTable
+from podstack.testing.html import Page
 
 SPACE = {
     "lr": {"min": 0.001, "max": 0.1},
@@ -27,24 +27,6 @@ HOSTILE = [
     "'-alert(1)-'",
 ]
 STEERING = "\x1b[2J\x1b]0;title\x07\nforged  line\u202e"
-
-
-class Page(HTMLParser):
-    """What a browser would make of a piece of HTML."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(autouse=True)
