@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _decorate(run: Run) -> None:
         run.log_dataset("cats-and-dogs", f"{samples}/predictions.csv", "Labelled in May")
     run.log_dataset("imagenet-1k", "s3://data/imagenet/v2")
     run.set_notes(_NOTES)
-    print(f"run {run.name}: loaded 25,000 pictures")
+    print(f"run {run.name}: loaded 25,000 pictures", file=sys.stderr)
 
 
 def _set_back(run: Run, began: float, ended: float | None) -> None:
@@ -250,16 +251,29 @@ def _hostile_sweep(client: MLOpsClient, home: Experiment) -> None:
     trial.complete({text: 0.5})
 
 
-class Live:
-    """A run that another process writes, ten steps a second, until `stop` or the block's end."""
+class Held:
+    """A store of one of `KINDS`, written by a process that stays until `stop` or the block's end.
 
-    def __init__(self, folder: Path | str) -> None:
-        words = [sys.executable, "-m", "podstack.testing.ui_store", str(folder), "--kind", "live"]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    While it stays, its runs are running. `said` is its line: the id of the run, for `live`.
+    """
+
+    def __init__(self, folder: Path | str, kind: str) -> None:
+        words = [sys.executable, "-m", "podstack.testing.ui_store", str(folder), "--kind", kind]
+        self._process = subprocess.Popen(
+            [*words, "--hold"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PODSTACK_QUIET": "1"},
+            text=True,
+        )
         assert self._process.stdout is not None
-        self.run_id = self._process.stdout.readline().decode().strip()
+        self.said = self._process.stdout.readline().strip()
+        if not self.said:
+            raise RuntimeError(f"The store of kind {kind} was not written to {folder}.")
 
     def stop(self) -> None:
+        """End the process; twice is fine."""
         if self._process.poll() is None:
             self._process.terminate()
         self._process.wait(60)
@@ -267,16 +281,16 @@ class Live:
             if end is not None:
                 end.close()
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> Held:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
 
-def live(folder: Path | str) -> Live:
-    """A run that goes on growing while one looks at it."""
-    return Live(folder)
+def live(folder: Path | str) -> Held:
+    """A run that another process goes on writing, ten steps a second; its id is `said`."""
+    return Held(folder, "live")
 
 
 def _write_live(folder: str) -> None:
@@ -353,21 +367,38 @@ def _lines(path: Path, changes: Any) -> None:
     path.write_bytes(b"".join(orjson.dumps(r, option=orjson.OPT_APPEND_NEWLINE) for r in rows))
 
 
-KINDS = {
-    "build": build,
-    "many": many,
-    "million": million,
-    "hostile": hostile,
-    "live": lambda folder: _write_live(str(folder)),
-}
+KINDS = ("build", "many", "million", "hostile", "empty", "live")
+
+
+def write(kind: str, folder: str) -> None:
+    """A store of one of `KINDS`; `live` returns only when the run is asked to stop."""
+    makers: dict[str, Callable[[str], object]] = {
+        "build": build,
+        "many": many,
+        "million": million,
+        "hostile": hostile,
+        "empty": empty,
+        "live": _write_live,
+    }
+    makers[kind](folder)
+
+
+def empty(folder: Path | str) -> None:
+    """A store that exists, and holds nothing."""
+    MLOpsClient(folder).list_runs()
+    Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m podstack.testing.ui_store")
     parser.add_argument("folder")
-    parser.add_argument("--kind", choices=sorted(KINDS), default="build")
+    parser.add_argument("--kind", choices=KINDS, default="build")
+    parser.add_argument("--hold", action="store_true", help="say so, and stay until stdin ends")
     asked = parser.parse_args()
-    KINDS[asked.kind](asked.folder)  # type: ignore[operator]
+    write(asked.kind, asked.folder)
+    if asked.hold:
+        print(asked.kind, flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
