@@ -22,7 +22,7 @@ test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
 	$(BIN)/python -m pytest -m ray
 
 test-ui: $(VENV)/test.done chromium       ## every page in a real browser: a few minutes
-	$(BIN)/python -m pytest tests/ui -m ui -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/ui tests/benchmarks/test_smoke.py -m ui -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a phone, into build/screenshots
 	$(BIN)/python -m tests.ui.screenshots build/screenshots
