@@ -270,6 +270,7 @@ class Held:
         assert self._process.stdout is not None
         self.said = self._process.stdout.readline().strip()
         if not self.said:
+            self.stop()
             raise RuntimeError(f"The store of kind {kind} was not written to {folder}.")
 
     def stop(self) -> None:

@@ -6,25 +6,19 @@ Stores and servers are made when the first test asks for them, and are the whole
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from podstack import MLOpsClient
 from podstack.testing import ui_store
+from podstack.testing.browser import Watch, chromium, launched
 from podstack.testing.podstack_server import RunningServer
-
-playwright = pytest.importorskip("playwright.sync_api")
-
-from playwright.sync_api import Browser, Page  # noqa: E402  # after the skip
-
-from podstack.testing.browser import Watch, chromium, launched  # noqa: E402
 
 Open = Callable[..., Page]
 
@@ -46,16 +40,17 @@ class Site:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Those of the oldest run and of what belongs to it, as they stand in a URL."""
+        """Those of the run with the most artifacts, and of what belongs to it, as in a URL."""
         if self._ids is None:
             self._ids = {name: quote(text, safe="/") for name, text in self._found().items()}
         return self._ids
 
     def _found(self) -> dict[str, str]:
         client = MLOpsClient(self.server.store)
-        runs = client.search_runs(order_by="created", limit=12)
-        ids = sorted(run.id for run in runs)
-        first = client.get_run(ids[0])
+        runs = list(client.search_runs(order_by="created", limit=100))
+        first = max(runs, key=lambda run: len(run.artifacts))
+        same = [run.id for run in runs if run.experiment_id == first.experiment_id]
+        ids = [first.id, *(id for id in same if id != first.id)]
         sweeps = [sweep.id for sweep in client.list_sweeps()]
         files = [artifact.path for artifact in first.artifacts]
         return {
@@ -144,14 +139,3 @@ def page(watch: Watch) -> Page:
     """A strict page of `server` that is nowhere yet: `page.goto("/experiments")`."""
     found: Page = watch.context().new_page()
     return found
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Nothing of the machine's proxies reaches a page on 127.0.0.1."""
-    del config
-    os.environ.setdefault("NO_PROXY", "127.0.0.1")
-
-
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Tests with the same store follow each other, so that few servers run at once."""
-    items.sort(key=lambda item: item.fspath)
