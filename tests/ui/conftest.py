@@ -47,12 +47,13 @@ class Site:
 
     def _found(self) -> dict[str, str]:
         client = MLOpsClient(self.server.store)
-        runs = list(client.search_runs(order_by="created", limit=100))
+        found = client.search_runs(order_by="created", limit=100)
+        runs = [client.get_run(row.id) for row in found]
         first = max(runs, key=lambda run: len(run.artifacts))
         same = [run.id for run in runs if run.experiment_id == first.experiment_id]
         ids = [first.id, *(id for id in same if id != first.id)]
         sweeps = [sweep.id for sweep in client.list_sweeps()]
-        files = [artifact.path for artifact in first.artifacts]
+        files = sorted(first.artifacts)
         return {
             "experiment": first.experiment_id,
             "run": first.id,
