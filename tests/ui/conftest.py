@@ -46,7 +46,7 @@ class Site:
         return self._ids
 
     def _found(self) -> dict[str, str]:
-        client = MLOpsClient(self.server.store)
+        client = MLOpsClient(self.url)  # which then has its index ready
         found = client.search_runs(order_by="created", limit=100)
         runs = [client.get_run(row.id) for row in found]
         first = max(runs, key=lambda run: len(run.artifacts))
