@@ -182,3 +182,68 @@ test("far from a change lines are folded", () => {
   assert.deepEqual(script[0], { kind: "…", lines: 27 });
   assert.equal(script.at(-1).text, "new");
 });
+
+const { grouped } = await from("grouping");
+
+test("a group is the mean of its runs, each from its first point to its last", () => {
+  const found = grouped([{ x: [0, 2], mean: [0, 2] }, { x: [0, 1], mean: [4, 4] }]);
+  assert.deepEqual(found.x, [0, 1, 2]);
+  assert.deepEqual(found.mean, [2, 2.5, 2]);
+  assert.deepEqual(found.min, [0, 1, 2]);
+  assert.deepEqual(found.max, [4, 4, 2]);
+  assert.deepEqual(found.count, [2, 2, 1]);
+});
+
+test("a band of standard deviations lies on both sides of the mean", () => {
+  const found = grouped([{ x: [0], mean: [1] }, { x: [0], mean: [3] }], "std");
+  assert.deepEqual([found.min[0], found.mean[0], found.max[0]], [1, 2, 3]);
+});
+
+test("what is no number is left out of a group, and no points are no curve", () => {
+  assert.deepEqual(grouped([{ x: [0, 1], mean: [NaN, 3] }]).x, [1]);
+  assert.deepEqual(grouped([{ x: [], mean: [] }]).x, []);
+});
+
+const { DEFAULTS, View } = await from("view");
+
+function view(state = {}, columns = {}) {
+  const written = [];
+  const made = new View({ ...structuredClone(DEFAULTS), ...state }, (changes) => written.push(changes));
+  const data = compared(columns);
+  made.load({
+    runs: data.runs, params: columns.params ?? data.params, absent: columns.absent ?? { opt: [1] },
+    equal_params: { seed: 1 }, directions: { loss: "minimize", speed: null }, missing: [],
+    metrics: columns.metrics ?? { loss: { last: [2, 3, 4, 5], min: [1, 2, 3, 4], max: [9, 9, 9, 9] } },
+    more_params: 0, more_metrics: 0, total: 4,
+  });
+  return { made, written };
+}
+
+test("a hidden run is in no chart, and the strip keeps its order", () => {
+  const { made } = view({ runs: ["run-2", "run-0", "run-1", "run-3"], hide: ["run-2"] });
+  assert.deepEqual(made.ordered, [2, 0, 1, 3]);
+  assert.deepEqual(made.visible, [0, 1, 3]);
+  assert.equal(made.baseline, 0);
+});
+
+test("a brush selects, tells who listens to it, and goes into the link", () => {
+  const { made, written } = view();
+  const drawn = [];
+  made.on(["brush"], ({ selected }) => drawn.push(selected.length));
+  made.on(["base"], () => drawn.push("base"));
+  made.change({ brush: { "params.lr": [0.1, 0.2] } });
+  assert.deepEqual(drawn, [4, "base", 2]);
+  assert.deepEqual(written, [{ brush: { "params.lr": [0.1, 0.2] } }]);
+});
+
+test("the axes are what differs with the objective last, and do not move with a brush", () => {
+  const { made } = view();
+  assert.deepEqual(made.axes, ["params.lr", "params.opt", "metrics.loss"]);
+  made.change({ brush: { "params.opt": { in: ["a"] } } });
+  assert.deepEqual(made.axes, ["params.lr", "params.opt", "metrics.loss"]);
+});
+
+test("an objective that is gone gives way to the common one", () => {
+  assert.equal(view({ obj: "gone" }).made.objective, "metrics.loss");
+  assert.equal(view({}, { metrics: {} }).made.objective, null);
+});

@@ -1,0 +1,188 @@
+/**
+ * What the page shows, as one object: the compared runs and the state that its link carries.
+ * Panels ask it and tell it; whoever listens to a part of the state is told when that changes.
+ */
+
+import { brushed } from "./brushes.js";
+import { Compared } from "./data.js";
+import { dimension } from "./dimensions.js";
+import { importance } from "./importance.js";
+
+/** The state and its defaults. What is equal to its default is not in the link. */
+export const DEFAULTS = {
+  runs: [], experiment: "", q: "", // which runs
+  base: "", hide: [], order: [], // the strip; `order` where `runs` does not say it
+  all: false, flip: "", figure: "best", // tables
+  obj: "", use: "best", // the objective
+  axes: [], inv: [], brush: {}, // parallel coordinates
+  curves: [], x: "step", smooth: 0, log: false, group: "", band: "minmax",
+  sx: "", sy: "", sc: "", ss: "", logx: "auto", logy: "auto", // scatter
+  bar: "", // bars
+  text: "", with: "", // texts side by side
+};
+
+const MOST_AXES = 9;
+export const MANY = 20; // runs past which charts come first and labels go
+export const COLORED = 10; // runs that have a colour of their own; more are coloured by value
+
+export class View {
+  /** @param state as DEFAULTS; @param write what puts changes into the link */
+  constructor(state, write) {
+    this.state = state;
+    this.write = write;
+    this.listeners = [];
+    this.lifters = [];
+    this.lifted = null;
+  }
+
+  /** A new answer of the server. */
+  load(answer) {
+    this.compared = new Compared(answer, this.state.use);
+    this.total = answer.total;
+    this.missing = answer.missing;
+    this.forget();
+  }
+
+  /** Call `draw` now and whenever one of these parts of the state changes. */
+  on(parts, draw) {
+    this.listeners.push({ parts: new Set(parts), draw });
+    draw(this);
+  }
+
+  /** Change parts of the state. */
+  change(changes, { push = false } = {}) {
+    Object.assign(this.state, changes);
+    if ("use" in changes) this.compared.use = changes.use;
+    this.forget();
+    this.write(changes, { push });
+    for (const { parts, draw } of [...this.listeners]) {
+      if (Object.keys(changes).some((part) => parts.has(part))) draw(this);
+    }
+  }
+
+  /** A run is under the pointer, or none: `lift` is called with its place. */
+  onLift(lift) {
+    this.lifters.push(lift);
+  }
+
+  lift(run) {
+    if (run === this.lifted) return;
+    this.lifted = run;
+    for (const lift of this.lifters) lift(run);
+  }
+
+  forget() {
+    this.kept = {};
+  }
+
+  once(name, make) {
+    if (!(name in this.kept)) this.kept[name] = make();
+    return this.kept[name];
+  }
+
+  // What follows from the state -------------------------------------------------------------
+
+  /** All runs in the order of the strip. */
+  get ordered() {
+    return this.once("ordered", () => {
+      const { places, all } = this.compared;
+      const wanted = this.state.runs.length ? this.state.runs : this.state.order;
+      const first = wanted.map((id) => places.get(id)).filter((at) => at !== undefined);
+      const named = new Set(first);
+      return [...first, ...all.filter((run) => !named.has(run))];
+    });
+  }
+
+  get hidden() {
+    return this.once("hidden", () => new Set(this.state.hide));
+  }
+
+  /** Runs whose eye is open. */
+  get visible() {
+    return this.once("visible", () => this.ordered.filter((run) => !this.hidden.has(this.idOf(run))));
+  }
+
+  /** Visible runs that pass all brushes: what scatter, bars, curves and tables show. */
+  get selected() {
+    return this.once("selected", () => brushed(this.compared, this.visible, this.state.brush));
+  }
+
+  get hasBrush() {
+    return Object.keys(this.state.brush).length > 0;
+  }
+
+  /** The run that others are measured against: the one chosen, else the first that is visible. */
+  get baseline() {
+    const chosen = this.compared.places.get(this.state.base);
+    return chosen ?? this.visible[0] ?? this.ordered[0];
+  }
+
+  idOf(run) {
+    return this.compared.ids[run];
+  }
+
+  nameOf(run) {
+    return this.compared.runs.name[run] || this.idOf(run);
+  }
+
+  /** The column that the panels explain; null where no run has a metric. */
+  get objective() {
+    const chosen = this.state.obj;
+    if (chosen && this.compared.metrics[chosen]) return `metrics.${chosen}`;
+    const common = this.once("common", () => this.compared.commonMetric());
+    return common === null ? null : `metrics.${common}`;
+  }
+
+  /** "minimize" or "maximize"; undefined where the name does not say. */
+  get direction() {
+    return this.objective ? this.compared.directions[this.objective.slice(8)] ?? undefined : undefined;
+  }
+
+  /** Which parameter mattered among the selected runs. */
+  get importance() {
+    return this.once("importance", () => this.importanceOf(this.selected));
+  }
+
+  importanceOf(runs) {
+    if (this.objective) return importance(this.compared, runs, this.objective);
+    return { found: [], runs: 0, reason: "These runs have no metric to explain." };
+  }
+
+  /** The axis of a column over the visible runs. */
+  axis(key, scale = "auto") {
+    return this.once(`axis ${scale} ${key}`, () => dimension(key, this.compared.values(key, this.visible), scale));
+  }
+
+  /** Every column that could be an axis. */
+  get columns() {
+    return this.once("columns", () => [
+      ...Object.keys(this.compared.params).map((name) => `params.${name}`),
+      ...Object.keys(this.compared.metrics).map((name) => `metrics.${name}`),
+    ]);
+  }
+
+  /** The axes of the parallel coordinates: those chosen, else the ones that tell most. */
+  get axes() {
+    return this.once("axes", () => {
+      const known = new Set(this.columns);
+      const chosen = this.state.axes.filter((key) => known.has(key));
+      return chosen.length ? chosen : this.defaultAxes();
+    });
+  }
+
+  defaultAxes() {
+    const tells = (key) => !this.axis(key).constant && !this.axis(key).crowded;
+    let params = this.columns.filter((key) => key.startsWith("params.") && tells(key));
+    if (params.length > MOST_AXES - 1) {
+      const { found } = this.importanceOf(this.visible); // not of the brushed: axes must not jump
+      const best = new Set(found.slice(0, MOST_AXES - 1).map(({ key }) => key));
+      params = params.filter((key) => best.has(key));
+    }
+    return this.objective ? [...params, this.objective] : params;
+  }
+
+  /** Whether runs have colours of their own here. */
+  get isColored() {
+    return this.visible.length <= COLORED;
+  }
+}
