@@ -1,0 +1,96 @@
+/**
+ * A table of runs beside one another, either way round: few runs are columns, many are rows.
+ *
+ * Lines are what is compared (parameters, or figures of metrics). A cell is {text, note, kind,
+ * title}: kind is "changed", "best", or empty; note stands below the text, with a word of its own.
+ */
+
+import { el } from "../core/dom.js";
+
+const STEP = 100; // runs of a long table that come at once
+export const SIDE_BY_SIDE = 6; // runs that are columns; more are rows
+
+/** Whether runs are rows: as the reader chose, else from how many there are. */
+export function runsAreRows(flip, count) {
+  if (flip === "rows" || flip === "columns") return flip === "rows";
+  return count > SIDE_BY_SIDE;
+}
+
+/**
+ * @param {object} content
+ * @param {{name, prefix, hint}[]} content.lines
+ * @param {{run, label: Node, isBase}[]} content.heads
+ * @param {(line: number, head: number) => object} content.cell
+ * @param {string} content.caption for who cannot see the heading
+ * @param {boolean} content.asRows whether runs are rows
+ */
+export function comparisonTable({ lines, heads, cell, caption, asRows }) {
+  const table = el("table", { class: asRows ? "compared runs-as-rows" : "compared" });
+  table.append(el("caption", { class: "visually-hidden" }, caption));
+  if (asRows) rowsOfRuns(table, lines, heads, cell);
+  else columnsOfRuns(table, lines, heads, cell);
+  return table;
+}
+
+function columnsOfRuns(table, lines, heads, cell) {
+  const head = el("tr", {}, el("th", { scope: "col" }, "Name"), ...heads.map((one) => headCell(one, "col")));
+  const body = el("tbody", {});
+  let group = "";
+  lines.forEach((line, at) => {
+    if (line.prefix && line.prefix !== group) body.append(groupRow(line.prefix, heads.length + 1));
+    group = line.prefix ?? "";
+    body.append(el("tr", {}, lineHead(line, "row"), ...heads.map((one, place) => bodyCell(cell(at, place), one))));
+  });
+  table.append(el("thead", {}, head), body);
+}
+
+function rowsOfRuns(table, lines, heads, cell) {
+  const head = el("tr", {}, el("th", { scope: "col" }, "Run"), ...lines.map((line) => lineHead(line, "col")));
+  const body = el("tbody", {});
+  const row = (one, place) => el("tr", one.isBase ? { class: "is-base" } : {}, headCell(one, "row"),
+    ...lines.map((_, at) => bodyCell(cell(at, place), one)));
+  const add = (start) => {
+    body.append(...heads.slice(start, start + STEP).map((one, at) => row(one, start + at)));
+    if (heads.length > start + STEP) body.append(moreRow(body, heads.length - start - STEP, lines.length + 1, () => add(start + STEP)));
+  };
+  add(0);
+  table.append(el("thead", {}, head), body);
+}
+
+function moreRow(body, left, width, more) {
+  const button = el("button", { type: "button", class: "link" }, `Show ${Math.min(STEP, left)} more of ${left}`);
+  const row = el("tr", { class: "more" }, el("td", { colspan: String(width) }, button));
+  button.addEventListener("click", () => {
+    row.remove();
+    more();
+  });
+  return row;
+}
+
+function groupRow(prefix, width) {
+  return el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(width) }, prefix));
+}
+
+function headCell({ label, isBase }, scope) {
+  return el("th", { scope, class: isBase ? "run-head is-base" : "run-head" }, label);
+}
+
+function lineHead(line, scope) {
+  const name = scope === "col" && line.prefix ? line.prefix + line.name : line.name;
+  return el("th", { scope, class: "line-head", title: `${line.prefix ?? ""}${line.name}` }, name,
+    line.hint ? el("small", {}, line.hint) : "");
+}
+
+function bodyCell({ text, note, noteKind, kind, title, isNumber }, { isBase }) {
+  const classes = [kind, isBase && "is-base", isNumber && "number"].filter(Boolean).join(" ");
+  const cell = el("td", { class: classes }, el("span", { class: "value" }, text));
+  if (title) cell.title = title;
+  if (note) cell.append(el("small", { class: noteKind ?? "" }, note));
+  return cell;
+}
+
+/** The part of a name before its last slash or dot, and the rest. */
+export function nested(name) {
+  const at = Math.max(name.lastIndexOf("/"), name.lastIndexOf("."));
+  return at > 0 && at < name.length - 1 ? { prefix: name.slice(0, at + 1), name: name.slice(at + 1) } : { prefix: "", name };
+}
