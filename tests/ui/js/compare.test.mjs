@@ -247,3 +247,27 @@ test("an objective that is gone gives way to the common one", () => {
   assert.equal(view({ obj: "gone" }).made.objective, "metrics.loss");
   assert.equal(view({}, { metrics: {} }).made.objective, null);
 });
+
+const { bestOf, deltaOf, deltaText } = await from("deltas");
+const plus = (value) => (value < 0 ? `−${-value}` : `+${value}`);
+
+test("a delta says in a word whether it is good", () => {
+  assert.equal(deltaOf(1, 2, "minimize").word, "better");
+  assert.equal(deltaOf(1, 2, "maximize").word, "worse");
+  assert.equal(deltaOf(2, 2, "maximize").word, "same");
+  assert.equal(deltaOf(1, 2, null).word, "");
+  assert.equal(deltaText(deltaOf(3, 2, "maximize"), plus), "+1 (+50.0 %) better");
+  assert.equal(deltaText(deltaOf(3, 0, null), plus), "+3");
+});
+
+test("there is no delta to what is missing or no number", () => {
+  assert.equal(deltaOf(null, 2, "minimize"), null);
+  assert.equal(deltaOf(1, NaN, "minimize"), null);
+  assert.equal(deltaOf(Infinity, 1, "minimize"), null);
+});
+
+test("the best are all that share it, and nobody where all are alike", () => {
+  assert.deepEqual(bestOf([1, 3, null, 3, NaN], "maximize"), new Set([1, 3]));
+  assert.deepEqual(bestOf([2, 2], "maximize"), new Set());
+  assert.deepEqual(bestOf([1, 2], null), new Set());
+});

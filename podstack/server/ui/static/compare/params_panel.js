@@ -1,13 +1,14 @@
-/** The parameters of the selected runs, those that differ first; changes against the baseline. */
+/** The parameters of the selected runs: those that differ, with changes against the baseline. */
 
-import { el } from "../core/dom.js";
+import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { same } from "./data.js";
 import { textOf } from "./dimensions.js";
+import { counted, emptyBox, runLabel, segmented, setTools, toggle, withBaseline } from "./parts.js";
 import { comparisonTable, nested, runsAreRows } from "./table.js";
-import { emptyBox, runLabel, segmented, toggle, withBaseline } from "./parts.js";
 
 const PARTS = ["all", "flip", "base", "hide", "brush", "runs", "order"];
+const LONGEST = 80; // characters of a value in a cell
 
 export function paramsPanel(view, body, tools) {
   view.on(PARTS, () => draw(view, body, tools));
@@ -15,18 +16,78 @@ export function paramsPanel(view, body, tools) {
 
 function draw(view, body, tools) {
   const runs = withBaseline(view);
-  const names = shownNames(view, runs);
+  const { differing, equal } = divided(view, runs);
   const asRows = runsAreRows(view.state.flip, runs.length);
-  drawTools(view, tools, names, asRows);
-  if (runs.length < 2) return emptyBox(body, "Select at least two runs", "Add a run above to see what differs.");
-  if (!names.shown.length) return emptyBox(body, "All parameters are equal", equalWords(names.equal.length));
-  body.replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Parameters, table" },
-    comparisonTable({
-      lines: inGroups(names.shown),
-      heads: runs.map((run) => ({ run, label: runLabel(view, run), isBase: run === view.baseline })),
-      cell: (line, head) => cellOf(view, inGroups(names.shown)[line].full, runs[head]),
-      caption: `Parameters of ${runs.length} runs. The baseline is ${view.nameOf(view.baseline)}.`,
-      asRows,
-    })));
+  setTools(tools, ...controls(view, equal, asRows));
+  if (runs.length < 2) {
+    return emptyBox(body, "Select at least two runs", "Add a run above to see what differs.");
+  }
+  const names = view.state.all ? [...differing, ...equal] : differing;
+  if (!names.length) return emptyBox(body, "Nothing differs", equalWords(equal));
+  clear(body).append(scrolled("Parameters", tableOf(view, runs, names, asRows)));
+  const { params } = view.compared.more;
+  if (params) body.append(el("p", { class: "muted" }, `${counted(params, "rarer parameter")} left out.`));
   body.dataset.state = "ready";
 }
+
+const equalWords = (equal) => (equal.length
+  ? `${counted(equal.length, "parameter")} ${equal.length === 1 ? "is" : "are"} equal in these runs.`
+  : "These runs have no parameters.");
+
+/** The names that differ among these runs, and those that do not. */
+function divided({ compared }, runs) {
+  const names = Object.keys(compared.params);
+  const differs = (name) => {
+    const first = compared.value(`params.${name}`, runs[0]);
+    return runs.some((run) => !same(compared.value(`params.${name}`, run), first));
+  };
+  const has = (name) => runs.some((run) => compared.value(`params.${name}`, run) !== undefined);
+  const differing = names.filter(differs);
+  const known = new Set(differing);
+  const equal = [...names.filter((name) => !known.has(name) && has(name)), ...Object.keys(compared.equal)];
+  return { differing, equal };
+}
+
+function controls(view, equal, asRows) {
+  const hint = view.state.all ? null
+    : equal.length > 0 && el("span", { class: "muted" }, `${equal.length.toLocaleString("en")} equal hidden`);
+  return [
+    hint,
+    toggle("Show equal", view.state.all, (all) => view.change({ all })),
+    segmented("Runs as", [["columns", "Columns"], ["rows", "Rows"]], asRows ? "rows" : "columns",
+      (flip) => view.change({ flip })),
+  ];
+}
+
+/** A table that scrolls by itself, also by keyboard. */
+export function scrolled(label, table) {
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` }, table);
+}
+
+function tableOf(view, runs, names, asRows) {
+  const lines = names.map((name) => ({ full: name, ...nested(name) }));
+  if (!asRows) lines.sort((a, b) => (a.prefix > b.prefix) - (a.prefix < b.prefix));
+  return comparisonTable({
+    lines,
+    heads: runs.map((run) => ({ run, label: runLabel(view, run), isBase: run === view.baseline })),
+    cell: (line, head) => cellOf(view, `params.${lines[line].full}`, runs[head]),
+    caption: `Parameters of ${counted(runs.length, "run")} against ${view.nameOf(view.baseline)}`,
+    asRows,
+  });
+}
+
+function cellOf(view, key, run) {
+  const value = view.compared.value(key, run);
+  const base = view.compared.value(key, view.baseline);
+  const changed = run !== view.baseline && !same(value, base);
+  return {
+    text: shown(value),
+    kind: changed ? "changed" : value === undefined ? "absent" : "",
+    title: changed ? `changed; baseline: ${cut(textOf(base), 300)}` : cut(textOf(value), 300),
+    isNumber: typeof value === "number",
+  };
+}
+
+const shown = (value) => (typeof value === "number" ? number(value) : cut(textOf(value), LONGEST));
+
+const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
