@@ -24,7 +24,7 @@ export function runLabel(view, run) {
 /** The colour of a run; a ring where too many are shown for each to have one. */
 export function dot(view, run) {
   const mark = el("span", { class: "dot", "aria-hidden": "true" });
-  if (view.isColored) mark.style.background = view.colorOf(run);
+  if (view.isColored) mark.style.background = view.styleOf(run).color;
   else mark.classList.add("plain");
   return mark;
 }

@@ -5,7 +5,7 @@
 
 import { brushed } from "./brushes.js";
 import { Compared } from "./data.js";
-import { dimension } from "./dimensions.js";
+import { dimension, position } from "./dimensions.js";
 import { importance } from "./importance.js";
 
 /** The state and its defaults. What is equal to its default is not in the link. */
@@ -26,8 +26,12 @@ export const MANY = 20; // runs past which charts come first and labels go
 export const COLORED = 10; // runs that have a colour of their own; more are coloured by value
 
 export class View {
-  /** @param state as DEFAULTS; @param write what puts changes into the link */
-  constructor(state, write) {
+  /**
+   * @param state as DEFAULTS; @param write what puts changes into the link
+   * @param palette {forRuns(ids) → Map of {color, dash}, shade(share) → colour}
+   */
+  constructor(state, write, palette) {
+    this.palette = palette;
     this.state = state;
     this.write = write;
     this.listeners = [];
@@ -181,8 +185,52 @@ export class View {
     return this.objective ? [...params, this.objective] : params;
   }
 
-  /** Whether runs have colours of their own here. */
+  // Colours ---------------------------------------------------------------------------------
+
+  /** Whether runs have colours of their own here; past ten they are coloured by value. */
   get isColored() {
     return this.visible.length <= COLORED;
+  }
+
+  get styles() {
+    return this.once("styles", () => this.palette.forRuns(this.ordered.map((run) => this.idOf(run))));
+  }
+
+  /** {color, dash} of a run. */
+  styleOf(run) {
+    return this.styles.get(this.idOf(run));
+  }
+
+  /** A Map from texts to {color, dash}, for groups of runs. */
+  stylesFor(labels) {
+    return this.palette.forRuns(labels);
+  }
+
+  /** Run → colour, by its place among the values of a column; null where it has none. */
+  colorBy(key) {
+    const axis = this.axis(key);
+    return (run) => {
+      const share = position(axis, this.compared.value(key, run));
+      return share === null ? null : this.palette.shade(share);
+    };
+  }
+
+  /** Run → colour: its own where there are few, else by the objective, the better the brighter. */
+  colorOfRun() {
+    const { shade, color } = this.shading();
+    return (run) => {
+      const share = shade(run);
+      return share === null ? null : color(share);
+    };
+  }
+
+  /** What lines are coloured by: `shade` of a run (a share, a text, or null), `color` of a shade. */
+  shading() {
+    if (this.isColored) return { shade: (run) => this.idOf(run), color: (id) => this.styles.get(id).color };
+    const axis = this.objective && this.axis(this.objective);
+    const share = (run) => axis && position(axis, this.compared.value(this.objective, run));
+    const isLow = this.direction === "minimize";
+    const shade = (run) => (share(run) === null || !isLow ? share(run) : 1 - share(run));
+    return { shade, color: (value) => this.palette.shade(value) };
   }
 }

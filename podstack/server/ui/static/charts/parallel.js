@@ -1,0 +1,325 @@
+/**
+ * Parallel coordinates: an axis for each column, a line for each run.
+ *
+ * Drag on an axis to keep a stretch of it, drag a title to move its axis, click a title to turn it
+ * over. By keyboard a title takes ← → to move, Enter to turn, ↑ ↓ to brush, Shift with ↑ ↓ to widen
+ * the brush, Escape to clear it. Lines are on one canvas, what follows the pointer is on another.
+ */
+
+import { el } from "../core/dom.js";
+import { brushOf, placeAt, position, stretches } from "../compare/dimensions.js";
+import { axisAt, BOTTOM, heightOf, moved, nearest, neededWidth, nudged, places, positionOf, TOP } from "./parallel_layout.js";
+import { fitted, Layer, tipAt } from "./layers.js";
+import { axisTicks } from "./axis_ticks.js";
+
+const HEIGHT = 330;
+const SHADES = 24; // colours of lines, each drawn in one stroke
+const STEP = 0.05; // of an axis, for an arrow key
+
+export class ParallelChart {
+  /** @param calls {onBrush(key, brush), onOrder(keys), onInvert(key), onLift(run), onOpen(run)} */
+  constructor(host, calls) {
+    Object.assign(this, { host, calls, data: null, lifted: null, drag: null });
+    this.titles = el("div", { class: "axis-titles" });
+    this.stage = el("div", { class: "axis-stage" });
+    this.inner = el("div", { class: "parallel" }, this.titles, this.stage);
+    host.append(this.inner);
+    this.lines = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawLines(...all) });
+    this.front = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawFront(...all), onResize: () => this.layout() });
+    this.listen();
+  }
+
+  /**
+   * @param {object} data
+   * @param {{key, title, isInverted, ...dimension}[]} data.axes
+   * @param {number[]} data.runs @param {Set<number>} data.selected
+   * @param {(key, run) => any} data.value @param {object} data.brushes by key
+   * @param {(run) => number} data.shade 0 … 1; @param {(share) => string} data.color
+   * @param {(run) => string[]} data.tip lines of text; @param {string} data.label
+   */
+  setData(data) {
+    this.data = data;
+    this.inner.style.minWidth = `${neededWidth(data.axes.length)}px`;
+    this.drawTitles();
+    this.layout();
+    this.host.dataset.state = "ready";
+    this.host.dataset.points = String(data.selected.size);
+    this.front.label(data.label);
+  }
+
+  lift(run) {
+    this.lifted = run;
+    this.front.redraw();
+  }
+
+  layout() {
+    if (!this.data) return;
+    const { axes, runs, value } = this.data;
+    const { width, height } = this.front;
+    this.xs = places(axes.length, width);
+    const heights = (run) => axes.map((axis) => heightOf(this.placeOf(axis, value(axis.key, run)), height));
+    this.heights = runs.map(heights);
+    [...this.titles.children].forEach((title, at) => (title.style.left = `${this.xs[at]}px`));
+    this.lines.redraw();
+    this.front.redraw();
+  }
+
+  placeOf(axis, value) {
+    const found = position(axis, value);
+    return found === null || !axis.isInverted ? found : 1 - found;
+  }
+
+  // Drawing -----------------------------------------------------------------------------------
+
+  drawLines(ctx, colors) {
+    if (!this.data) return;
+    const { runs, selected, shade, color } = this.data;
+    const rest = [];
+    const shades = new Map();
+    runs.forEach((run, at) => {
+      if (!selected.has(run)) return rest.push(at);
+      const share = shade(run);
+      const step = share === null ? null : typeof share === "string" ? share : Math.round(share * SHADES) / SHADES;
+      shades.set(step, [...(shades.get(step) ?? []), at]);
+    });
+    this.stroke(ctx, rest, colors.line, 1, 0.6);
+    const alpha = selected.size > 100 ? 0.65 : 0.9;
+    const width = selected.size > 30 ? 1.1 : 1.8;
+    const ordered = [...shades].sort(([a], [b]) => (a > b) - (a < b));
+    for (const [share, lines] of ordered) this.stroke(ctx, lines, share === null ? colors.muted : color(share), width, alpha);
+  }
+
+  stroke(ctx, lines, color, width, alpha) {
+    Object.assign(ctx, { strokeStyle: color, lineWidth: width, globalAlpha: alpha });
+    ctx.beginPath();
+    for (const line of lines) this.path(ctx, this.heights[line]);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+  }
+
+  path(ctx, heights) {
+    const { xs } = this;
+    ctx.moveTo(xs[0], heights[0]);
+    for (let at = 1; at < xs.length; at += 1) {
+      const third = (xs[at] - xs[at - 1]) / 3;
+      ctx.bezierCurveTo(xs[at - 1] + third, heights[at - 1], xs[at] - third, heights[at], xs[at], heights[at]);
+    }
+  }
+
+  drawFront(ctx, colors, width, height) {
+    if (!this.data) return;
+    const { axes, runs } = this.data;
+    const lifted = runs.indexOf(this.lifted);
+    if (lifted >= 0) {
+      this.stroke(ctx, [lifted], colors.card, 6, 0.9);
+      this.stroke(ctx, [lifted], colors.text, 2.5, 1);
+    }
+    axes.forEach((axis, at) => this.drawAxis(ctx, colors, axis, at, height));
+  }
+
+  drawAxis(ctx, colors, axis, at, height) {
+    const x = this.xs[at];
+    Object.assign(ctx, { strokeStyle: colors.muted, lineWidth: 1 });
+    ctx.beginPath();
+    ctx.moveTo(x, TOP);
+    ctx.lineTo(x, height - BOTTOM);
+    ctx.stroke();
+    this.drawBrush(ctx, colors, axis, x, height);
+    const isLast = at === this.xs.length - 1;
+    const room = this.xs.length > 1 ? this.xs[1] - this.xs[0] - 14 : 200;
+    for (const { place, text } of this.ticks(axis, height)) this.tick(ctx, colors, x, heightOf(axis.isInverted ? 1 - place : place, height), text, isLast ? Math.min(room, 46) : room);
+    if (this.data.runs.some((run) => position(axis, this.data.value(axis.key, run)) === null)) this.tick(ctx, colors, x, heightOf(null, height), "none", room);
+  }
+
+  ticks(axis, height) {
+    if (axis.kind !== "category") return axisTicks(axis, Math.max(2, Math.floor(height / 56))).map(({ value, text }) => ({ place: position(axis, value), text }));
+    const every = Math.ceil(axis.categories.length / Math.floor((height - TOP - BOTTOM) / 15));
+    return axis.categories.map((value, at) => ({ place: placeAt(axis, at), text: textOfCategory(value) }))
+      .filter((_, at) => at % every === 0);
+  }
+
+  tick(ctx, colors, x, y, text, room) {
+    const shown = fitted(ctx, text, room);
+    Object.assign(ctx, { strokeStyle: colors.card, lineWidth: 3, fillStyle: colors.text, textBaseline: "middle", textAlign: "left", lineJoin: "round" });
+    ctx.strokeText(shown, x + 6, y);
+    ctx.fillText(shown, x + 6, y);
+    Object.assign(ctx, { strokeStyle: colors.muted, lineWidth: 1 });
+    ctx.beginPath();
+    ctx.moveTo(x - 3, y);
+    ctx.lineTo(x + 3, y);
+    ctx.stroke();
+  }
+
+  drawBrush(ctx, colors, axis, x, height) {
+    const isDragged = this.drag?.kind === "brush" && this.drag.key === axis.key;
+    const parts = isDragged ? [[this.drag.from, this.drag.to]] : this.stretchesOf(axis);
+    for (const [from, to] of parts) {
+      const [top, bottom] = [heightOf(Math.max(from, to), height), heightOf(Math.min(from, to), height)];
+      ctx.globalAlpha = 0.35;
+      ctx.fillStyle = colors.accent;
+      ctx.fillRect(x - 7, top, 14, Math.max(2, bottom - top));
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = colors.accent;
+      ctx.strokeRect(x - 6.5, top + 0.5, 13, Math.max(2, bottom - top - 1));
+    }
+  }
+
+  /** What is brushed of an axis, as it stands on the screen. */
+  stretchesOf(axis) {
+    const found = stretches(axis, this.data.brushes[axis.key]);
+    return axis.isInverted ? found.map(([from, to]) => [1 - to, 1 - from]) : found;
+  }
+
+  // Titles ------------------------------------------------------------------------------------
+
+  drawTitles() {
+    const focused = document.activeElement?.dataset?.axis;
+    this.titles.replaceChildren(...this.data.axes.map((axis) => this.title(axis)));
+    if (focused !== undefined) [...this.titles.children].find((title) => title.dataset.axis === focused)?.focus({ preventScroll: true });
+  }
+
+  title(axis) {
+    const turned = axis.isInverted ? ", turned over" : "";
+    const title = el("button", {
+      type: "button", class: "axis-title", "data-axis": axis.key, title: `${axis.title}: click turns it over, drag moves it`,
+      "aria-label": `Axis ${axis.title}${turned}. ${axis.words ?? ""} Arrows left and right move it, up and down brush it.`,
+    }, `${axis.title}${axis.isInverted ? " ↓" : ""}`);
+    title.addEventListener("keydown", (event) => this.pressed(event, axis));
+    title.addEventListener("pointerdown", (event) => this.grab(event, axis, title));
+    title.addEventListener("click", (event) => event.detail === 0 && this.calls.onInvert(axis.key));
+    return title;
+  }
+
+  pressed(event, axis) {
+    const keys = this.data.axes.map(({ key }) => key);
+    const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const upward = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!sideways && !upward && event.key !== "Escape") return;
+    event.preventDefault();
+    if (event.key === "Escape") return this.calls.onBrush(axis.key, null);
+    if (upward) return this.brushByKey(axis, upward, event.shiftKey);
+    const at = keys.indexOf(axis.key);
+    const to = Math.min(keys.length - 1, Math.max(0, at + sideways));
+    keys.splice(at, 1);
+    keys.splice(to, 0, axis.key);
+    this.calls.onOrder(keys);
+  }
+
+  brushByKey(axis, upward, isWider) {
+    const own = this.stretchesOf(axis);
+    const step = axis.kind === "category" ? 1 / Math.max(1, axis.categories.length - 1) : STEP;
+    const start = axis.kind === "category" ? (upward > 0 ? [0, 0] : [1, 1]) : upward > 0 ? [0.5, 1] : [0, 0.5];
+    const whole = own.length ? snapped(axis, [Math.min(...own.flat()), Math.max(...own.flat())]) : null;
+    this.brush(axis, ...(whole ? nudged(whole, upward, isWider, step) : start));
+  }
+
+  /** A stretch of the screen as a brush of the axis. */
+  brush(axis, from, to) {
+    const [low, high] = axis.isInverted ? [1 - to, 1 - from] : [from, to];
+    const brush = brushOf(axis, low, high);
+    this.calls.onBrush(axis.key, brush.in?.length === 0 ? null : brush);
+  }
+
+  grab(event, axis, title) {
+    if (event.button !== 0) return;
+    const from = event.clientX;
+    title.setPointerCapture(event.pointerId);
+    const left = this.xs[this.data.axes.indexOf(axis)];
+    title.onpointermove = (move) => {
+      if (Math.abs(move.clientX - from) > 4) title.classList.add("is-dragged");
+      if (title.classList.contains("is-dragged")) title.style.left = `${left + move.clientX - from}px`;
+    };
+    title.onpointerup = (up) => {
+      title.onpointermove = title.onpointerup = null;
+      if (!title.classList.contains("is-dragged")) return this.calls.onInvert(axis.key);
+      title.classList.remove("is-dragged");
+      this.calls.onOrder(moved(this.data.axes.map(({ key }) => key), axis.key, this.xs, left + up.clientX - from));
+    };
+  }
+
+  // The pointer -------------------------------------------------------------------------------
+
+  listen() {
+    const { canvas } = this.front;
+    canvas.addEventListener("pointerdown", (event) => this.down(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", () => this.up());
+    canvas.addEventListener("pointercancel", () => this.drop());
+    canvas.addEventListener("pointerleave", () => !this.drag && this.point(-1));
+    canvas.addEventListener("dblclick", (event) => {
+      const axis = this.data?.axes[axisAt(this.xs, event.offsetX)];
+      if (axis) this.calls.onBrush(axis.key, null);
+    });
+  }
+
+  down(event) {
+    const axis = this.data?.axes[axisAt(this.xs, event.offsetX)];
+    if (!axis || event.button !== 0) return;
+    this.front.canvas.setPointerCapture(event.pointerId);
+    const at = positionOf(event.offsetY, this.front.height);
+    this.drag = { kind: "brush", key: axis.key, axis, from: at, to: at };
+  }
+
+  move(event) {
+    if (!this.data) return;
+    const { offsetX: x, offsetY: y } = event;
+    if (this.drag) {
+      this.drag.to = positionOf(y, this.front.height);
+      return this.front.redraw();
+    }
+    this.front.canvas.style.cursor = axisAt(this.xs, x) >= 0 ? "ns-resize" : "default";
+    const chosen = this.data.runs.map((run, at) => [run, at]).filter(([run]) => this.data.selected.has(run));
+    const hit = nearest(chosen.map(([, at]) => this.heights[at]), this.xs, x, y);
+    this.point(hit < 0 ? -1 : chosen[hit][0], x, y);
+  }
+
+  point(run, x = 0, y = 0) {
+    this.calls.onLift(run < 0 ? null : run);
+    tipAt(this.stage, run < 0 ? null : this.data.tip(run), x, y);
+  }
+
+  up() {
+    const { drag } = this;
+    this.drop();
+    if (!drag) return this.lifted !== null && this.calls.onOpen?.(this.lifted);
+    const [from, to] = drag.from < drag.to ? [drag.from, drag.to] : [drag.to, drag.from];
+    if (to - from < 0.008) return this.clicked(drag.axis, from);
+    this.brush(drag.axis, from, to);
+  }
+
+  /** A click on an axis takes its brush away; on a category without one it takes that category. */
+  clicked(axis, at) {
+    const isBrushed = axis.key in this.data.brushes;
+    if (isBrushed || axis.kind !== "category") return this.calls.onBrush(axis.key, null);
+    const half = 0.5 / Math.max(1, axis.categories.length - 1);
+    this.brush(axis, at - half, at + half);
+  }
+
+  drop() {
+    this.drag = null;
+    this.front.redraw();
+  }
+
+  // Out ---------------------------------------------------------------------------------------
+
+  toTable() {
+    const { axes, runs, selected, value, name } = this.data;
+    const chosen = runs.filter((run) => selected.has(run));
+    return { head: ["run", ...axes.map(({ title }) => title)], rows: chosen.map((run) => [name(run), ...axes.map(({ key }) => value(key, run))]) };
+  }
+
+  destroy() {
+    this.lines.destroy();
+    this.front.destroy();
+    this.inner.remove();
+  }
+}
+
+const textOfCategory = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+/** Ends of a stretch of categories at their places: what is drawn is wider. */
+function snapped(axis, ends) {
+  if (axis.kind !== "category") return ends;
+  const last = Math.max(1, axis.categories.length - 1);
+  return ends.map((end) => Math.round(end * last) / last);
+}
