@@ -53,14 +53,21 @@ export class View {
     draw(this);
   }
 
-  /** Change parts of the state. */
-  change(changes, { push = false } = {}) {
+  /** Change parts of the state. @param options.reload whether the runs have to be asked for again */
+  change(changes, { push = false, reload = false } = {}) {
     Object.assign(this.state, changes);
     if ("use" in changes) this.compared.use = changes.use;
     this.forget();
     this.write(changes, { push });
+    if (reload) return this.reload();
+    this.redraw(Object.keys(changes));
+  }
+
+  /** Tell who listens to one of these parts; everybody, without any. */
+  redraw(changed = null) {
+    this.forget();
     for (const { parts, draw } of [...this.listeners]) {
-      if (Object.keys(changes).some((part) => parts.has(part))) draw(this);
+      if (!changed || changed.some((part) => parts.has(part))) draw(this);
     }
   }
 
