@@ -7,10 +7,9 @@
  */
 
 import { el } from "../core/dom.js";
-import { brushOf, placeAt, position, stretches } from "../compare/dimensions.js";
+import { brushOf, position, stretches } from "../compare/dimensions.js";
 import { axisAt, BOTTOM, heightOf, moved, nearest, neededWidth, nudged, places, positionOf, TOP } from "./parallel_layout.js";
-import { fitted, Layer, tipAt } from "./layers.js";
-import { axisTicks } from "./axis_ticks.js";
+import { fitted, Layer, marks, tipAt } from "./layers.js";
 
 const HEIGHT = 330;
 const SHADES = 24; // colours of lines, each drawn in one stroke
@@ -127,15 +126,8 @@ export class ParallelChart {
     this.drawBrush(ctx, colors, axis, x, height);
     const isLast = at === this.xs.length - 1;
     const room = this.xs.length > 1 ? this.xs[1] - this.xs[0] - 14 : 200;
-    for (const { place, text } of this.ticks(axis, height)) this.tick(ctx, colors, x, heightOf(axis.isInverted ? 1 - place : place, height), text, isLast ? Math.min(room, 46) : room);
+    for (const { place, text } of marks(axis, (height - TOP - BOTTOM) / 46)) this.tick(ctx, colors, x, heightOf(axis.isInverted ? 1 - place : place, height), text, isLast ? Math.min(room, 46) : room);
     if (this.data.runs.some((run) => position(axis, this.data.value(axis.key, run)) === null)) this.tick(ctx, colors, x, heightOf(null, height), "none", room);
-  }
-
-  ticks(axis, height) {
-    if (axis.kind !== "category") return axisTicks(axis, Math.max(2, Math.floor(height / 56))).map(({ value, text }) => ({ place: position(axis, value), text }));
-    const every = Math.ceil(axis.categories.length / Math.floor((height - TOP - BOTTOM) / 15));
-    return axis.categories.map((value, at) => ({ place: placeAt(axis, at), text: textOfCategory(value) }))
-      .filter((_, at) => at % every === 0);
   }
 
   tick(ctx, colors, x, y, text, room) {
@@ -314,8 +306,6 @@ export class ParallelChart {
     this.inner.remove();
   }
 }
-
-const textOfCategory = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /** Ends of a stretch of categories at their places: what is drawn is wider. */
 function snapped(axis, ends) {
