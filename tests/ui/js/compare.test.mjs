@@ -50,7 +50,7 @@ test("lists and dicts are the same by what is in them", () => {
 });
 
 test("an axis is logarithmic past a factor of 100, and only above zero", () => {
-  assert.equal(dimension("params.lr", [1e-5, 1e-3, 1e-2]).kind, "log");
+  assert.equal(dimension("params.lr", [1e-5, 1e-4, 1e-3, 1e-2]).kind, "log");
   assert.equal(dimension("params.lr", [1, 2, 100]).kind, "linear");
   assert.equal(dimension("params.lr", [0, 1e-3, 1]).kind, "linear");
   assert.equal(dimension("params.lr", [-1, 0, 1000]).kind, "linear");
@@ -270,4 +270,8 @@ test("the best are all that share it, and nobody where all are alike", () => {
   assert.deepEqual(bestOf([1, 3, null, 3, NaN], "maximize"), new Set([1, 3]));
   assert.deepEqual(bestOf([2, 2], "maximize"), new Set());
   assert.deepEqual(bestOf([1, 2], null), new Set());
+});
+
+test("one tiny value does not make an even axis logarithmic", () => {
+  assert.equal(dimension("params.dropout", [0.001, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5]).kind, "linear");
 });

@@ -12,7 +12,7 @@ export class BarsPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools, chart: null });
     view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw());
+    view.on(PARTS, () => this.draw(), body);
   }
 
   /** The metric's column: the one chosen, else the objective. */

@@ -25,7 +25,7 @@ export class CurvesPanel {
     this.cards = new Map(); // metric → {card, host, chart}
     this.known = new Map(); // metric → run id → its buckets
     view.onLift((run) => this.lift(run));
-    view.on(PARTS, () => this.draw());
+    view.on(PARTS, () => this.draw(), body);
   }
 
   get metrics() {

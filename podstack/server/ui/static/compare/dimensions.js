@@ -47,14 +47,19 @@ function inOrder(values, numeric) {
 }
 
 function range(known, scale) {
-  const finite = known.filter(isReal);
-  const [lo, hi] = [minimum(finite), maximum(finite)];
-  const log = scale === "log" || (scale === "auto" && hi / lo > LOG_FROM);
+  const finite = known.filter(isReal).sort((a, b) => a - b);
+  const [lo, hi] = [finite[0] ?? Infinity, finite.at(-1) ?? -Infinity];
+  const log = scale === "log" || (scale === "auto" && hi / lo > LOG_FROM && isEvenerInLogs(finite));
   return { kind: lo > 0 && log ? "log" : "linear", lo, hi };
 }
 
-const minimum = (values) => values.reduce((low, value) => Math.min(low, value), Infinity);
-const maximum = (values) => values.reduce((high, value) => Math.max(high, value), -Infinity);
+/** Whether the middle value is nearer to the middle of a log axis: one tiny value is no reason. */
+function isEvenerInLogs(sorted) {
+  const [lo, mid, hi] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
+  const linear = (mid - lo) / (hi - lo);
+  const log = Math.log(mid / lo) / Math.log(hi / lo);
+  return Math.abs(log - 0.5) < Math.abs(linear - 0.5);
+}
 
 /** Where a value stands, 0 … 1; null for what has no place (missing, NaN). */
 export function position(axis, value) {

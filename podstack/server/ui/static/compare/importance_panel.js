@@ -9,7 +9,7 @@ const MOST = 10; // parameters
 const WEAK = 0.2; // |r| below it is no direction
 
 export function importancePanel(view, body) {
-  view.on(PARTS, () => draw(view, body));
+  view.on(PARTS, () => draw(view, body), body);
 }
 
 function draw(view, body) {

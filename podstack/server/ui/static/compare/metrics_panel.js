@@ -6,14 +6,14 @@ import { partOf } from "./data.js";
 import { bestOf, deltaOf, deltaText } from "./deltas.js";
 import { scrolled } from "./params_panel.js";
 import { counted, emptyBox, runLabel, segmented, setTools, withBaseline } from "./parts.js";
-import { comparisonTable, nested, runsAreRows } from "./table.js";
+import { comparisonTable, inGroups, runsAreRows } from "./table.js";
 
 const PARTS = ["figure", "flip", "base", "hide", "brush", "runs", "order"];
 const FIGURES = [["best", "Best"], ["last", "Last"], ["min", "Min"], ["max", "Max"], ["all", "All"]];
 const WAYS = { minimize: "lower is better", maximize: "higher is better" };
 
 export function metricsPanel(view, body, tools) {
-  view.on(PARTS, () => draw(view, body, tools));
+  view.on(PARTS, () => draw(view, body, tools), body);
 }
 
 function draw(view, body, tools) {
@@ -32,10 +32,10 @@ function draw(view, body, tools) {
 /** A line for each metric, or for each figure of each. */
 function linesOf(view, names) {
   const { figure } = view.state;
-  return names.flatMap((full) => {
+  return inGroups(names).flatMap(({ full, prefix, name }) => {
     const direction = view.compared.directions[full];
     const parts = figure === "all" ? ["last", "min", "max"] : [figure === "best" ? partOf(direction) : figure];
-    return parts.map((part) => ({ full, part, direction, hint: hintOf(part, direction), ...nested(full) }));
+    return parts.map((part) => ({ full, prefix, name, part, direction, hint: hintOf(part, direction) }));
   });
 }
 
@@ -46,7 +46,6 @@ function hintOf(part, direction) {
 
 function tableOf(view, runs, lines) {
   const asRows = runsAreRows(view.state.flip, runs.length);
-  if (!asRows) lines.sort((a, b) => (a.prefix > b.prefix) - (a.prefix < b.prefix));
   const values = lines.map(({ full, part }) => runs.map((run) => view.compared.figure(full, run, part)));
   const best = lines.map(({ direction }, at) => bestOf(values[at], direction));
   return comparisonTable({

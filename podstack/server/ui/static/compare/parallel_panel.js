@@ -15,7 +15,7 @@ export class ParallelPanel {
     Object.assign(this, { view, body, tools });
     this.chart = null;
     view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw());
+    view.on(PARTS, () => this.draw(), body);
   }
 
   draw() {

@@ -5,13 +5,13 @@ import { number } from "../core/format.js";
 import { same } from "./data.js";
 import { textOf } from "./dimensions.js";
 import { counted, emptyBox, runLabel, segmented, setTools, toggle, withBaseline } from "./parts.js";
-import { comparisonTable, nested, runsAreRows } from "./table.js";
+import { comparisonTable, inGroups, runsAreRows } from "./table.js";
 
 const PARTS = ["all", "flip", "base", "hide", "brush", "runs", "order"];
 const LONGEST = 80; // characters of a value in a cell
 
 export function paramsPanel(view, body, tools) {
-  view.on(PARTS, () => draw(view, body, tools));
+  view.on(PARTS, () => draw(view, body, tools), body);
 }
 
 function draw(view, body, tools) {
@@ -65,8 +65,7 @@ export function scrolled(label, table) {
 }
 
 function tableOf(view, runs, names, asRows) {
-  const lines = names.map((name) => ({ full: name, ...nested(name) }));
-  if (!asRows) lines.sort((a, b) => (a.prefix > b.prefix) - (a.prefix < b.prefix));
+  const lines = inGroups(names);
   return comparisonTable({
     lines,
     heads: runs.map((run) => ({ run, label: runLabel(view, run), isBase: run === view.baseline })),

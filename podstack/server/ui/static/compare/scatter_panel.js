@@ -13,7 +13,7 @@ export class ScatterPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools, chart: null });
     view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw());
+    view.on(PARTS, () => this.draw(), body);
   }
 
   /** The columns of x, y, colour and size: those chosen, else the most telling one and the objective. */

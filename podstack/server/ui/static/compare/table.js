@@ -89,8 +89,20 @@ function bodyCell({ text, note, noteKind, kind, title, isNumber }, { isBase }) {
   return cell;
 }
 
-/** The part of a name before its last slash or dot, and the rest. */
-export function nested(name) {
-  const at = Math.max(name.lastIndexOf("/"), name.lastIndexOf("."));
-  return at > 0 && at < name.length - 1 ? { prefix: name.slice(0, at + 1), name: name.slice(at + 1) } : { prefix: "", name };
+/**
+ * Names as {full, prefix, name}: those that share all before their last slash or dot stand together
+ * below it; one that is alone keeps its whole name.
+ */
+export function inGroups(names) {
+  const cut = (name) => Math.max(name.lastIndexOf("/"), name.lastIndexOf(".")) + 1;
+  const prefixOf = (name) => (cut(name) < name.length ? name.slice(0, cut(name)) : "");
+  const groups = new Map();
+  for (const name of names) groups.set(prefixOf(name), [...(groups.get(prefixOf(name)) ?? []), name]);
+  const isGroup = (prefix) => prefix && groups.get(prefix).length > 1;
+  const alone = names.filter((name) => !isGroup(prefixOf(name)));
+  const grouped = [...groups].filter(([prefix]) => isGroup(prefix));
+  return [
+    ...alone.map((full) => ({ full, prefix: "", name: full })),
+    ...grouped.flatMap(([prefix, all]) => all.map((full) => ({ full, prefix, name: full.slice(prefix.length) }))),
+  ];
 }

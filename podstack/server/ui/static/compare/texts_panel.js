@@ -31,7 +31,7 @@ export function textsPanel(view, body, tools) {
       if (turn === latest) failed(body, error, draw);
     }
   };
-  view.on(PARTS, draw);
+  view.on(PARTS, draw, body);
 }
 
 /** The baseline, and the run beside it: the one chosen, else the next one. */

@@ -36,6 +36,7 @@ export class View {
     this.write = write;
     this.listeners = [];
     this.lifters = [];
+    this.seen = new Set();
     this.lifted = null;
   }
 
@@ -47,10 +48,28 @@ export class View {
     this.forget();
   }
 
-  /** Call `draw` now and whenever one of these parts of the state changes. */
-  on(parts, draw) {
-    this.listeners.push({ parts: new Set(parts), draw });
-    draw(this);
+  /**
+   * Call `draw` now and whenever one of these parts of the state changes. With a host, only while
+   * that is in sight: what changed meanwhile is drawn when it comes.
+   */
+  on(parts, draw, host = null) {
+    const listener = { parts: new Set(parts), draw, host, isStale: true };
+    this.listeners.push(listener);
+    this.refresh(listener);
+  }
+
+  refresh(listener) {
+    listener.isStale = listener.host !== null && !this.seen.has(listener.host);
+    if (!listener.isStale) listener.draw(this);
+  }
+
+  /** A host came into sight, or went. */
+  see(host, isSeen) {
+    if (!isSeen) return void this.seen.delete(host);
+    this.seen.add(host);
+    for (const listener of this.listeners) {
+      if (listener.host === host && listener.isStale) this.refresh(listener);
+    }
   }
 
   /** Change parts of the state. @param options.reload whether the runs have to be asked for again */
@@ -66,8 +85,8 @@ export class View {
   /** Tell who listens to one of these parts; everybody, without any. */
   redraw(changed = null) {
     this.forget();
-    for (const { parts, draw } of [...this.listeners]) {
-      if (!changed || changed.some((part) => parts.has(part))) draw(this);
+    for (const listener of [...this.listeners]) {
+      if (!changed || changed.some((part) => listener.parts.has(part))) this.refresh(listener);
     }
   }
 

@@ -33,6 +33,8 @@ const PANELS = {
   texts: textsPanel,
 };
 
+const MARGIN = "300px"; // below and above the window
+
 const palette = {
   forRuns: (ids) => runColors(ids),
   shade: (share) => shadeOf(share, isDark()),
@@ -64,10 +66,21 @@ function drawAll(view) {
   strip(view, $("#strip"));
   headTools(view);
   brushLine(view, $("#brush-line"));
-  for (const section of document.querySelectorAll("#sections > section")) {
-    const { id } = section;
+  for (const { id } of document.querySelectorAll("#sections > section")) {
     guarded(view, id, () => PANELS[id](view, $(`#${id}-body`), $(`#${id}-tools`)));
   }
+  watch(view);
+}
+
+/** Panels are drawn once they are near the window, and all of them for paper. */
+function watch(view) {
+  const bodies = [...document.querySelectorAll(".card-body")];
+  const see = ({ target, isIntersecting }) => {
+    guarded(view, target.closest("section").id, () => view.see(target, isIntersecting));
+  };
+  const observer = new IntersectionObserver((entries) => entries.forEach(see), { rootMargin: MARGIN });
+  bodies.forEach((body) => observer.observe(body));
+  window.addEventListener("beforeprint", () => bodies.forEach((body) => view.see(body, true)));
 }
 
 /** A panel that fails says so in its own place and leaves the others alone. */
