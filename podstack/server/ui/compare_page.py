@@ -29,7 +29,16 @@ _SECTIONS = (
     ("bars", "Final values"),
     ("texts", "Side by side"),
 )
-_CHARTS_FIRST = ("parallel", "importance", "scatter", "bars", "curves", "metrics", "params", "texts")
+_CHARTS_FIRST = (
+    "parallel",
+    "importance",
+    "scatter",
+    "bars",
+    "curves",
+    "metrics",
+    "params",
+    "texts",
+)
 
 routes = Routes(prefix="")
 

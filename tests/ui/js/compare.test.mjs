@@ -275,3 +275,23 @@ test("the best are all that share it, and nobody where all are alike", () => {
 test("one tiny value does not make an even axis logarithmic", () => {
   assert.equal(dimension("params.dropout", [0.001, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5]).kind, "linear");
 });
+
+test("rows are sorted by a column, the baseline first and what lacks it last", () => {
+  const { made } = view({ sort: "-params.opt", base: "run-2" });
+  assert.deepEqual(made.rows, [2, 3, 0, 1]);
+  made.change({ sort: "metrics.loss" });
+  assert.deepEqual(made.rows, [2, 0, 1, 3]);
+});
+
+test("a panel out of sight is drawn once it comes", () => {
+  const { made } = view();
+  const host = {};
+  let drawn = 0;
+  made.on(["base"], () => (drawn += 1), host);
+  made.change({ base: "run-1" });
+  assert.equal(drawn, 0);
+  made.see(host, true);
+  made.see(host, true);
+  assert.equal(drawn, 1);
+});
+

@@ -5,10 +5,10 @@ import { number, signed } from "../core/format.js";
 import { partOf } from "./data.js";
 import { bestOf, deltaOf, deltaText } from "./deltas.js";
 import { scrolled } from "./params_panel.js";
-import { counted, emptyBox, runLabel, segmented, setTools, withBaseline } from "./parts.js";
+import { counted, emptyBox, runLabel, segmented, setTools } from "./parts.js";
 import { comparisonTable, inGroups, runsAreRows } from "./table.js";
 
-const PARTS = ["figure", "flip", "base", "hide", "brush", "runs", "order"];
+const PARTS = ["sort", "figure", "flip", "base", "hide", "brush", "runs", "order"];
 const FIGURES = [["best", "Best"], ["last", "Last"], ["min", "Min"], ["max", "Max"], ["all", "All"]];
 const WAYS = { minimize: "lower is better", maximize: "higher is better" };
 
@@ -17,7 +17,7 @@ export function metricsPanel(view, body, tools) {
 }
 
 function draw(view, body, tools) {
-  const runs = withBaseline(view);
+  const runs = view.rows;
   const names = Object.keys(view.compared.metrics)
     .filter((name) => runs.some((run) => view.compared.figure(name, run, "last") !== null));
   setTools(tools, names.length > 0 && segmented("Figure", FIGURES, view.state.figure,
@@ -35,7 +35,7 @@ function linesOf(view, names) {
   return inGroups(names).flatMap(({ full, prefix, name }) => {
     const direction = view.compared.directions[full];
     const parts = figure === "all" ? ["last", "min", "max"] : [figure === "best" ? partOf(direction) : figure];
-    return parts.map((part) => ({ full, prefix, name, part, direction, hint: hintOf(part, direction) }));
+    return parts.map((part) => ({ full, key: `metrics.${full}`, prefix, name, part, direction, hint: hintOf(part, direction) }));
   });
 }
 
@@ -54,6 +54,8 @@ function tableOf(view, runs, lines) {
     cell: (line, head) => cellOf(lines[line], values[line], head, best[line].has(head)),
     caption: `Metrics of ${counted(runs.length, "run")} against ${view.nameOf(view.baseline)}`,
     asRows,
+    sort: view.sort,
+    onSort: (sort) => view.change({ sort }),
   });
 }
 

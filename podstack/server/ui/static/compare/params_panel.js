@@ -4,10 +4,10 @@ import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { same } from "./data.js";
 import { textOf } from "./dimensions.js";
-import { counted, emptyBox, runLabel, segmented, setTools, toggle, withBaseline } from "./parts.js";
+import { counted, emptyBox, runLabel, segmented, setTools, toggle } from "./parts.js";
 import { comparisonTable, inGroups, runsAreRows } from "./table.js";
 
-const PARTS = ["all", "flip", "base", "hide", "brush", "runs", "order"];
+const PARTS = ["sort", "all", "flip", "base", "hide", "brush", "runs", "order"];
 const LONGEST = 80; // characters of a value in a cell
 
 export function paramsPanel(view, body, tools) {
@@ -15,7 +15,7 @@ export function paramsPanel(view, body, tools) {
 }
 
 function draw(view, body, tools) {
-  const runs = withBaseline(view);
+  const runs = view.rows;
   const { differing, equal } = divided(view, runs);
   const asRows = runsAreRows(view.state.flip, runs.length);
   setTools(tools, ...controls(view, equal, asRows));
@@ -65,13 +65,15 @@ export function scrolled(label, table) {
 }
 
 function tableOf(view, runs, names, asRows) {
-  const lines = inGroups(names);
+  const lines = inGroups(names).map((line) => ({ ...line, key: `params.${line.full}` }));
   return comparisonTable({
     lines,
     heads: runs.map((run) => ({ run, label: runLabel(view, run), isBase: run === view.baseline })),
-    cell: (line, head) => cellOf(view, `params.${lines[line].full}`, runs[head]),
+    cell: (line, head) => cellOf(view, lines[line].key, runs[head]),
     caption: `Parameters of ${counted(runs.length, "run")} against ${view.nameOf(view.baseline)}`,
     asRows,
+    sort: view.sort,
+    onSort: (sort) => view.change({ sort }),
   });
 }
 

@@ -3,12 +3,6 @@
 import { clear, el } from "../core/dom.js";
 import { projectUrl } from "../core/page.js";
 
-/** The selected runs with the baseline first, also where a brush or its eye leaves it out. */
-export function withBaseline(view) {
-  const base = view.baseline;
-  return base === undefined ? [] : [base, ...view.selected.filter((run) => run !== base)];
-}
-
 /** Where a run's own page is. */
 export const runUrl = (view, run, tab = "") =>
   projectUrl(`/runs/${encodeURIComponent(view.idOf(run))}${tab}`);

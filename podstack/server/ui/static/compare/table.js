@@ -23,11 +23,12 @@ export function runsAreRows(flip, count) {
  * @param {(line: number, head: number) => object} content.cell
  * @param {string} content.caption for who cannot see the heading
  * @param {boolean} content.asRows whether runs are rows
+ * @param {{key, falls}|null} content.sort by which rows are sorted; @param content.onSort
  */
-export function comparisonTable({ lines, heads, cell, caption, asRows }) {
+export function comparisonTable({ lines, heads, cell, caption, asRows, sort, onSort }) {
   const table = el("table", { class: asRows ? "compared runs-as-rows" : "compared" });
   table.append(el("caption", { class: "visually-hidden" }, caption));
-  if (asRows) rowsOfRuns(table, lines, heads, cell);
+  if (asRows) rowsOfRuns(table, lines, heads, cell, { sort, onSort });
   else columnsOfRuns(table, lines, heads, cell);
   return table;
 }
@@ -44,8 +45,8 @@ function columnsOfRuns(table, lines, heads, cell) {
   table.append(el("thead", {}, head), body);
 }
 
-function rowsOfRuns(table, lines, heads, cell) {
-  const head = el("tr", {}, el("th", { scope: "col" }, "Run"), ...lines.map((line) => lineHead(line, "col")));
+function rowsOfRuns(table, lines, heads, cell, { sort, onSort }) {
+  const head = el("tr", {}, el("th", { scope: "col" }, "Run"), ...lines.map((line) => sortHead(line, sort, onSort)));
   const body = el("tbody", {});
   const row = (one, place) => el("tr", one.isBase ? { class: "is-base" } : {}, headCell(one, "row"),
     ...lines.map((_, at) => bodyCell(cell(at, place), one)));
@@ -79,6 +80,18 @@ function lineHead(line, scope) {
   const name = scope === "col" && line.prefix ? line.prefix + line.name : line.name;
   return el("th", { scope, class: "line-head", title: `${line.prefix ?? ""}${line.name}` }, name,
     line.hint ? el("small", {}, line.hint) : "");
+}
+
+/** The head of a column that sorts the rows, and back again. */
+function sortHead(line, sort, onSort) {
+  const head = lineHead(line, "col");
+  const isSorted = sort?.key === line.key;
+  const button = el("button", { type: "button", class: "sort", "data-act": `sort ${line.key}` }, head.firstChild,
+    isSorted ? el("span", { "aria-hidden": "true" }, sort.falls ? " ↓" : " ↑") : "");
+  button.addEventListener("click", () => onSort(isSorted && !sort.falls ? `-${line.key}` : line.key));
+  if (isSorted) head.setAttribute("aria-sort", sort.falls ? "descending" : "ascending");
+  head.prepend(button);
+  return head;
 }
 
 function bodyCell({ text, note, noteKind, kind, title, isNumber }, { isBase }) {

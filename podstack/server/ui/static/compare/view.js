@@ -5,14 +5,14 @@
 
 import { brushed } from "./brushes.js";
 import { Compared } from "./data.js";
-import { dimension, position } from "./dimensions.js";
+import { dimension, position, textOf } from "./dimensions.js";
 import { importance } from "./importance.js";
 
 /** The state and its defaults. What is equal to its default is not in the link. */
 export const DEFAULTS = {
   runs: [], experiment: "", q: "", // which runs
   base: "", hide: [], order: [], // the strip; `order` where `runs` does not say it
-  all: false, flip: "", figure: "best", // tables
+  all: false, flip: "", figure: "best", sort: "", // tables; sort is a column, "-" before it turns it
   obj: "", use: "best", // the objective
   axes: [], inv: [], brush: {}, // parallel coordinates
   curves: [], x: "step", smooth: 0, log: false, group: "", band: "minmax",
@@ -147,6 +147,25 @@ export class View {
     return chosen ?? this.visible[0] ?? this.ordered[0];
   }
 
+  /** The column that rows are sorted by, and whether it falls: of many runs the objective, best first. */
+  get sort() {
+    const { sort } = this.state;
+    if (sort) return { key: sort.replace(/^-/, ""), falls: sort.startsWith("-") };
+    if (this.selected.length <= MANY || !this.objective) return null;
+    return { key: this.objective, falls: this.direction !== "minimize" };
+  }
+
+  /** The runs of the tables: the baseline, then the selected ones as they are sorted. */
+  get rows() {
+    return this.once("rows", () => {
+      const { baseline, sort } = this;
+      if (baseline === undefined) return [];
+      const others = this.selected.filter((run) => run !== baseline);
+      if (sort) others.sort((a, b) => inOrder(this.compared.value(sort.key, a), this.compared.value(sort.key, b), sort.falls));
+      return [baseline, ...others];
+    });
+  }
+
   idOf(run) {
     return this.compared.ids[run];
   }
@@ -259,4 +278,13 @@ export class View {
     const shade = (run) => (share(run) === null || !isLow ? share(run) : 1 - share(run));
     return { shade, color: (value) => this.palette.shade(value) };
   }
+}
+
+/** Numbers by size, then texts; what is missing or no number comes last either way. */
+function inOrder(a, b, falls) {
+  const lacks = (value) => value === undefined || Number.isNaN(value);
+  if (lacks(a) || lacks(b)) return lacks(a) - lacks(b);
+  const isNumber = typeof a === "number" && typeof b === "number";
+  const order = isNumber ? a - b : textOf(a).localeCompare(textOf(b), "en", { numeric: true });
+  return falls ? -order : order;
 }
