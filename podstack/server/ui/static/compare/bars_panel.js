@@ -8,7 +8,9 @@ import { counted, emptyBox, labelOf, runUrl, select, setTools } from "./parts.js
 
 const PARTS = ["bar", "obj", "use", "brush", "hide", "runs", "base"];
 
-export class BarsPanel {
+export const open = (...parts) => new BarsPanel(...parts);
+
+class BarsPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools, chart: null });
     view.onLift((run) => this.chart?.lift(run));

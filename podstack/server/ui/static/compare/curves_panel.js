@@ -19,7 +19,9 @@ const DEFAULT_METRICS = 4;
 const BUCKETS = 300;
 const NO_GROUP = "none";
 
-export class CurvesPanel {
+export const open = (...parts) => new CurvesPanel(...parts);
+
+class CurvesPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools });
     this.cards = new Map(); // metric → {card, host, chart}

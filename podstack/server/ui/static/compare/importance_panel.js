@@ -8,7 +8,7 @@ const PARTS = ["obj", "use", "hide", "brush", "runs"];
 const MOST = 10; // parameters
 const WEAK = 0.2; // |r| below it is no direction
 
-export function importancePanel(view, body) {
+export function open(view, body) {
   view.on(PARTS, () => draw(view, body), body);
 }
 

@@ -4,15 +4,14 @@ import { clear } from "../core/dom.js";
 import { number, signed } from "../core/format.js";
 import { partOf } from "./data.js";
 import { bestOf, deltaOf, deltaText } from "./deltas.js";
-import { scrolled } from "./params_panel.js";
 import { counted, emptyBox, runLabel, segmented, setTools } from "./parts.js";
-import { comparisonTable, inGroups, runsAreRows } from "./table.js";
+import { comparisonTable, inGroups, runsAreRows, scrolled } from "./table.js";
 
 const PARTS = ["sort", "figure", "flip", "base", "hide", "brush", "runs", "order"];
 const FIGURES = [["best", "Best"], ["last", "Last"], ["min", "Min"], ["max", "Max"], ["all", "All"]];
 const WAYS = { minimize: "lower is better", maximize: "higher is better" };
 
-export function metricsPanel(view, body, tools) {
+export function open(view, body, tools) {
   view.on(PARTS, () => draw(view, body, tools), body);
 }
 

@@ -3,14 +3,15 @@
 import { ParallelChart } from "../charts/parallel.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
-import { projectUrl } from "../core/page.js";
-import { filterText, words } from "./brushes.js";
+import { words } from "./brushes.js";
 import { textOf } from "./dimensions.js";
-import { counted, emptyBox, labelOf, runUrl, select, setTools } from "./parts.js";
+import { counted, emptyBox, labelOf, runUrl, select, setTools, tipOf } from "./parts.js";
 
 const PARTS = ["axes", "inv", "brush", "hide", "runs", "order", "obj", "use"];
 
-export class ParallelPanel {
+export const open = (...parts) => new ParallelPanel(...parts);
+
+class ParallelPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools });
     this.chart = null;
@@ -103,32 +104,6 @@ export class ParallelPanel {
     const hint = el("span", { class: "muted small" }, "Drag on an axis to filter, drag a title to move it, click a title to turn it over.");
     clear(this.chips).append(...(chips.length ? chips : [hint]));
   }
-}
-
-/** The line that says how many runs are brushed, and leads to them. */
-export function brushLine(view, host) {
-  view.on(["brush", "hide", "runs"], () => {
-    clear(host);
-    if (!view.hasBrush) return;
-    const all = el("button", { type: "button", class: "link" }, "clear");
-    all.addEventListener("click", () => view.change({ brush: {} }));
-    host.append(el("strong", {}, `${view.selected.length.toLocaleString("en")} of ${counted(view.visible.length, "run")}`), " – ",
-      el("a", { href: filterUrl(view), "data-act": "open-filter" }, "open as filter"), " · ", all);
-  });
-}
-
-/** The runs table with the brushes as its filter: of the experiment, if all runs are of one. */
-export function filterUrl(view) {
-  const { experiment_id: experiments } = view.compared.runs;
-  const isOne = new Set(experiments).size === 1 && experiments[0];
-  const query = new URLSearchParams({ q: filterText(view.compared, view.state.brush, view.state.q) });
-  const path = isOne ? `/experiments/${encodeURIComponent(experiments[0])}` : "/runs";
-  return `${projectUrl(path)}?${query}`;
-}
-
-export function tipOf(view, run, keys) {
-  const shown = (value) => (typeof value === "number" ? number(value) : textOf(value).slice(0, 60));
-  return [view.nameOf(run), ...keys.map((key) => `${labelOf(key)}: ${shown(view.compared.value(key, run))}`)];
 }
 
 function withBrush(brushes, key, brush) {

@@ -5,12 +5,12 @@ import { number } from "../core/format.js";
 import { same } from "./data.js";
 import { textOf } from "./dimensions.js";
 import { counted, emptyBox, runLabel, segmented, setTools, toggle } from "./parts.js";
-import { comparisonTable, inGroups, runsAreRows } from "./table.js";
+import { comparisonTable, inGroups, runsAreRows, scrolled } from "./table.js";
 
 const PARTS = ["sort", "all", "flip", "base", "hide", "brush", "runs", "order"];
 const LONGEST = 80; // characters of a value in a cell
 
-export function paramsPanel(view, body, tools) {
+export function open(view, body, tools) {
   view.on(PARTS, () => draw(view, body, tools), body);
 }
 
@@ -57,11 +57,6 @@ function controls(view, equal, asRows) {
     segmented("Runs as", [["columns", "Columns"], ["rows", "Rows"]], asRows ? "rows" : "columns",
       (flip) => view.change({ flip })),
   ];
-}
-
-/** A table that scrolls by itself, also by keyboard. */
-export function scrolled(label, table) {
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` }, table);
 }
 
 function tableOf(view, runs, names, asRows) {

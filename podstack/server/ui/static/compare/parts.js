@@ -1,7 +1,9 @@
 /** Small pieces that several panels of the Compare page are made of. */
 
 import { clear, el } from "../core/dom.js";
+import { number } from "../core/format.js";
 import { projectUrl } from "../core/page.js";
+import { textOf } from "./dimensions.js";
 
 /** Where a run's own page is. */
 export const runUrl = (view, run, tab = "") =>
@@ -84,4 +86,10 @@ export function columnSelect(view, label, value, onChange, none = null) {
   field.value = value;
   field.addEventListener("change", () => onChange(field.value));
   return el("label", { class: "field" }, el("span", {}, label), field);
+}
+
+/** What a tooltip says of a run: its name, and its value in each of some columns. */
+export function tipOf(view, run, keys) {
+  const shown = (value) => (typeof value === "number" ? number(value) : textOf(value).slice(0, 60));
+  return [view.nameOf(run), ...keys.map((key) => `${labelOf(key)}: ${shown(view.compared.value(key, run))}`)];
 }

@@ -3,13 +3,14 @@
 import { ScatterChart } from "../charts/scatter.js";
 import { clear, el } from "../core/dom.js";
 import { dimension, position } from "./dimensions.js";
-import { columnSelect, counted, emptyBox, labelOf, runUrl, setTools, toggle } from "./parts.js";
-import { tipOf } from "./parallel_panel.js";
+import { columnSelect, counted, emptyBox, labelOf, runUrl, setTools, tipOf, toggle } from "./parts.js";
 import { pareto, spearman } from "./statistics.js";
 
 const PARTS = ["sx", "sy", "sc", "ss", "logx", "logy", "brush", "hide", "runs", "obj", "use"];
 
-export class ScatterPanel {
+export const open = (...parts) => new ScatterPanel(...parts);
+
+class ScatterPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools, chart: null });
     view.onLift((run) => this.chart?.lift(run));

@@ -119,3 +119,8 @@ export function inGroups(names) {
     ...grouped.flatMap(([prefix, all]) => all.map((full) => ({ full, prefix, name: full.slice(prefix.length) }))),
   ];
 }
+
+/** A table that scrolls by itself, also by keyboard. */
+export function scrolled(label, table) {
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` }, table);
+}

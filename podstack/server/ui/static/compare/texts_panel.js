@@ -11,7 +11,7 @@ const LARGEST = 1_000_000; // bytes of a file
 const MOST_LINES = 3000; // of a diff that are shown
 const TEXT = /\.(txt|md|log|json|jsonl|ya?ml|toml|ini|cfg|conf|py|sh|js|ts|c|cc|cpp|h|rs|go|java|sql|csv|tsv|diff|patch|xml|html?|rst|r|jl|lua|gitignore)$|(^|\/)(Dockerfile|Makefile|requirements[^/]*)$/i;
 
-export function textsPanel(view, body, tools) {
+export function open(view, body, tools) {
   const files = new Map(); // run id → its files
   let latest = 0;
   const draw = async () => {

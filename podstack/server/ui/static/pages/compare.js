@@ -9,28 +9,22 @@ import { $, clear, el } from "../core/dom.js";
 import { page } from "../core/page.js";
 import { readState, writeState } from "../core/state.js";
 import { onTheme } from "../core/colors.js";
-import { BarsPanel } from "../compare/bars_panel.js";
-import { CurvesPanel } from "../compare/curves_panel.js";
-import { importancePanel } from "../compare/importance_panel.js";
-import { metricsPanel } from "../compare/metrics_panel.js";
-import { brushLine, ParallelPanel } from "../compare/parallel_panel.js";
-import { paramsPanel } from "../compare/params_panel.js";
+import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
-import { ScatterPanel } from "../compare/scatter_panel.js";
 import { shadeOf } from "../compare/shades.js";
 import { strip } from "../compare/strip.js";
-import { textsPanel } from "../compare/texts_panel.js";
 import { DEFAULTS, View } from "../compare/view.js";
 
+/** Each panel is a module of its own, asked for when it comes into sight. */
 const PANELS = {
-  params: paramsPanel,
-  metrics: metricsPanel,
-  curves: (...parts) => new CurvesPanel(...parts),
-  parallel: (...parts) => new ParallelPanel(...parts),
-  importance: importancePanel,
-  scatter: (...parts) => new ScatterPanel(...parts),
-  bars: (...parts) => new BarsPanel(...parts),
-  texts: textsPanel,
+  params: () => import("../compare/params_panel.js"),
+  metrics: () => import("../compare/metrics_panel.js"),
+  curves: () => import("../compare/curves_panel.js"),
+  parallel: () => import("../compare/parallel_panel.js"),
+  importance: () => import("../compare/importance_panel.js"),
+  scatter: () => import("../compare/scatter_panel.js"),
+  bars: () => import("../compare/bars_panel.js"),
+  texts: () => import("../compare/texts_panel.js"),
 };
 
 const MARGIN = "300px"; // below and above the window
@@ -66,31 +60,35 @@ function drawAll(view) {
   strip(view, $("#strip"));
   headTools(view);
   brushLine(view, $("#brush-line"));
-  for (const { id } of document.querySelectorAll("#sections > section")) {
-    guarded(view, id, () => PANELS[id](view, $(`#${id}-body`), $(`#${id}-tools`)));
-  }
   watch(view);
 }
 
 /** Panels are drawn once they are near the window, and all of them for paper. */
 function watch(view) {
   const bodies = [...document.querySelectorAll(".card-body")];
-  const see = ({ target, isIntersecting }) => {
-    guarded(view, target.closest("section").id, () => view.see(target, isIntersecting));
-  };
-  const observer = new IntersectionObserver((entries) => entries.forEach(see), { rootMargin: MARGIN });
+  const observer = new IntersectionObserver(
+    (entries) => entries.forEach(({ target, isIntersecting }) => see(view, target, isIntersecting)),
+    { rootMargin: MARGIN },
+  );
   bodies.forEach((body) => observer.observe(body));
-  window.addEventListener("beforeprint", () => bodies.forEach((body) => view.see(body, true)));
+  window.addEventListener("beforeprint", () => bodies.forEach((body) => see(view, body, true)));
 }
 
-/** A panel that fails says so in its own place and leaves the others alone. */
-function guarded(view, id, draw) {
+const opened = new Set();
+
+/** A panel came into sight or went. One that fails says so in its own place, and leaves the others. */
+async function see(view, body, isSeen) {
+  const { id } = body.closest("section");
   try {
-    draw();
+    view.see(body, isSeen);
+    if (!isSeen || opened.has(id)) return;
+    opened.add(id);
+    const panel = await PANELS[id]();
+    panel.open(view, body, $(`#${id}-tools`));
   } catch (error) {
-    emptyBox($(`#${id}-body`), "This panel could not be drawn", error.message);
-    $(`#${id}-body`).dataset.state = "error";
-    console.error(error);
+    opened.delete(id);
+    emptyBox(body, "This panel could not be drawn", error.message);
+    body.dataset.state = "error";
   }
 }
 
