@@ -64,6 +64,13 @@ Opened = Callable[[str], "Page"]
 
 
 @pytest.fixture
+def page(watch_at: Callable[[str], Any], eight: Eight) -> Page:
+    """A strict page of this server."""
+    found: Page = watch_at(eight.server.url).context().new_page()
+    return found
+
+
+@pytest.fixture
 def opened(page: Page) -> Opened:
     """Opens a comparison and waits for its runs."""
 
@@ -150,7 +157,7 @@ def test_a_hidden_run_leaves_the_charts(opened: Opened, eight: Eight) -> None:
 
 
 def test_a_link_shows_the_same_view_in_a_fresh_page(
-    opened: Opened, eight: Eight, browser: Any
+    opened: Opened, eight: Eight, watch_at: Callable[[str], Any]
 ) -> None:
     page = opened(eight.whole)
     _panel(page, "parallel")
@@ -161,13 +168,12 @@ def test_a_link_shows_the_same_view_in_a_fresh_page(
     page.locator(f'[data-run="{eight.ids[0]}"] [data-act=eye]').click()
     page.locator(f'[data-run="{eight.ids[5]}"] [data-act=base]').click()
     seen = _seen(page)
-    fresh = browser.new_page()
+    fresh = watch_at(eight.server.url).context().new_page()
     fresh.goto(page.url)
     fresh.wait_for_selector("#strip[data-state=ready]")
 
     assert _seen(fresh) == seen
     assert seen["axes"][:2] == ["params.opt", "params.lr"]
-    fresh.close()
 
 
 def _seen(page: Page) -> dict[str, Any]:

@@ -295,3 +295,13 @@ test("a panel out of sight is drawn once it comes", () => {
   assert.equal(drawn, 1);
 });
 
+
+test("a brush up to the end of an axis holds the run at the end", () => {
+  const axis = dimension("metrics.acc", [0.123456, 0.3, 0.57000000001]);
+  const brush = brushOf(axis, 0, 1);
+  assert.deepEqual(brush, [0.1234, 0.5701]);
+  assert.ok(passes(brush, 0.57000000001) && passes(brush, 0.123456));
+  assert.deepEqual(brushOf(dimension("params.x", [-5, -2, 0]), 0, 1), [-5, 0]);
+  const sum = 0.5 + 0.07 + 0.004; // a little more than 0.574
+  assert.ok(brushOf(dimension("metrics.acc", [0.5, 0.51, sum]), 0, 1)[1] >= sum);
+});

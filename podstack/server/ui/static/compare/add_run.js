@@ -16,7 +16,7 @@ export function addRun(view) {
   });
   list.hidden = true;
   const box = el("div", { class: "adder" }, field, list);
-  const state = { at: 0, found: [], asked: null };
+  const state = { at: 0, found: [], asked: null, answered: null, isChosen: false };
   const choose = (run) => view.change({ runs: [...view.state.runs, run.id] }, { reload: true });
   field.addEventListener("input", () => wait(state, () => search(view, state, field, list, choose)));
   field.addEventListener("focus", () => search(view, state, field, list, choose));
@@ -27,6 +27,7 @@ export function addRun(view) {
 
 function wait(state, then) {
   clearTimeout(state.timer);
+  state.isChosen = false;
   state.timer = setTimeout(then, PAUSE);
 }
 
@@ -34,12 +35,15 @@ async function search(view, state, field, list, choose) {
   state.asked?.abort();
   state.asked = new AbortController();
   const { signal } = state.asked;
+  const text = field.value.trim();
   try {
-    const { runs } = await get("/runs", asked(view, field.value.trim()), { signal });
+    const { runs } = await get("/runs", asked(view, text), { signal });
+    state.answered = text;
     const known = new Set(view.state.runs);
     state.found = runs.filter((run) => !known.has(run.id)).slice(0, MOST);
     state.at = 0;
     fill(state, field, list, choose);
+    if (state.isChosen && state.found.length) choose(state.found[0]);
   } catch (error) {
     if (signal.aborted) return;
     clear(list).append(el("li", { class: "muted" }, error.message));
@@ -89,6 +93,12 @@ function pressed(event, state, field, list, choose) {
     state.at = (state.at + by + state.found.length) % state.found.length;
     mark(state, field, list);
   }
-  if (event.key === "Enter" && !list.hidden && state.found[state.at]) choose(state.found[state.at]);
+  if (event.key === "Enter") enter(state, field, choose);
   if (event.key === "Escape") show(field, list, false);
+}
+
+/** Choose the run that is marked; of a text whose answer is not there yet, the first one found. */
+function enter(state, field, choose) {
+  if (state.answered !== field.value.trim()) state.isChosen = true;
+  else if (state.found[state.at]) choose(state.found[state.at]);
 }

@@ -90,13 +90,18 @@ export function valueAt(axis, place) {
 /** What a stretch of an axis means as a brush: [lo, hi], or the categories in it. */
 export function brushOf(axis, from, to) {
   const [low, high] = from < to ? [from, to] : [to, from];
-  if (axis.kind !== "category") return [valueAt(axis, low), valueAt(axis, high)].map(short);
+  if (axis.kind !== "category") return [short(valueAt(axis, low), -1), short(valueAt(axis, high), 1)];
   const isInside = (place) => place >= low - 1e-9 && place <= high + 1e-9;
   return { in: axis.categories.filter((_, at) => isInside(placeAt(axis, at))) };
 }
 
-/** Four figures: enough for a pixel, and a link that can be read. */
-const short = (value) => Number(value.toPrecision(4));
+/** Four figures, rounded outward: enough for a pixel, and the run at the very end is within. */
+function short(value, sign) {
+  const near = Number(value.toPrecision(4));
+  if (sign * near >= sign * value) return near;
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) - 3);
+  return Number((near + sign * unit).toPrecision(4));
+}
 
 /** The stretches of an axis that a brush covers: [from, to] pairs. */
 export function stretches(axis, brush) {
