@@ -8,20 +8,21 @@
 
 import { el } from "../core/dom.js";
 import { brushOf, position, stretches } from "../compare/dimensions.js";
-import { axisAt, BOTTOM, heightOf, moved, nearest, neededWidth, nudged, places, positionOf, TOP } from "./parallel_layout.js";
+import { axisAt, BOTTOM, heightOf, nearest, neededWidth, places, positionOf, TOP } from "./parallel_layout.js";
+import { AxisTitles } from "./parallel_titles.js";
 import { fitted, Layer, marks, tipAt } from "./layers.js";
 
 const HEIGHT = 330;
 const SHADES = 24; // colours of lines, each drawn in one stroke
-const STEP = 0.05; // of an axis, for an arrow key
 
 export class ParallelChart {
   /** @param calls {onBrush(key, brush), onOrder(keys), onInvert(key), onLift(run), onOpen(run)} */
   constructor(host, calls) {
     Object.assign(this, { host, calls, data: null, lifted: null, drag: null });
-    this.titles = el("div", { class: "axis-titles" });
+    this.inner = el("div", { class: "parallel" });
+    this.titles = new AxisTitles(this.inner, this);
     this.stage = el("div", { class: "axis-stage" });
-    this.inner = el("div", { class: "parallel" }, this.titles, this.stage);
+    this.inner.append(this.stage);
     host.append(this.inner);
     this.lines = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawLines(...all) });
     this.front = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawFront(...all), onResize: () => this.layout() });
@@ -39,7 +40,7 @@ export class ParallelChart {
   setData(data) {
     this.data = data;
     this.inner.style.minWidth = `${neededWidth(data.axes.length)}px`;
-    this.drawTitles();
+    this.titles.draw();
     this.layout();
     this.host.dataset.state = "ready";
     this.host.dataset.points = String(data.selected.size);
@@ -58,7 +59,7 @@ export class ParallelChart {
     this.xs = places(axes.length, width);
     const heights = (run) => axes.map((axis) => heightOf(this.placeOf(axis, value(axis.key, run)), height));
     this.heights = runs.map(heights);
-    [...this.titles.children].forEach((title, at) => (title.style.left = `${this.xs[at]}px`));
+    this.titles.place();
     this.lines.redraw();
     this.front.redraw();
   }
@@ -164,71 +165,11 @@ export class ParallelChart {
     return axis.isInverted ? found.map(([from, to]) => [1 - to, 1 - from]) : found;
   }
 
-  // Titles ------------------------------------------------------------------------------------
-
-  drawTitles() {
-    const focused = document.activeElement?.dataset?.axis;
-    this.titles.replaceChildren(...this.data.axes.map((axis) => this.title(axis)));
-    if (focused !== undefined) [...this.titles.children].find((title) => title.dataset.axis === focused)?.focus({ preventScroll: true });
-  }
-
-  title(axis) {
-    const turned = axis.isInverted ? ", turned over" : "";
-    const title = el("button", {
-      type: "button", class: "axis-title", "data-axis": axis.key, title: `${axis.title}: click turns it over, drag moves it`,
-      "aria-label": `Axis ${axis.title}${turned}. ${axis.words ?? ""} Arrows left and right move it, up and down brush it.`,
-    }, `${axis.title}${axis.isInverted ? " ↓" : ""}`);
-    title.addEventListener("keydown", (event) => this.pressed(event, axis));
-    title.addEventListener("pointerdown", (event) => this.grab(event, axis, title));
-    title.addEventListener("click", (event) => event.detail === 0 && this.calls.onInvert(axis.key));
-    return title;
-  }
-
-  pressed(event, axis) {
-    const keys = this.data.axes.map(({ key }) => key);
-    const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const upward = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-    if (!sideways && !upward && event.key !== "Escape") return;
-    event.preventDefault();
-    if (event.key === "Escape") return this.calls.onBrush(axis.key, null);
-    if (upward) return this.brushByKey(axis, upward, event.shiftKey);
-    const at = keys.indexOf(axis.key);
-    const to = Math.min(keys.length - 1, Math.max(0, at + sideways));
-    keys.splice(at, 1);
-    keys.splice(to, 0, axis.key);
-    this.calls.onOrder(keys);
-  }
-
-  brushByKey(axis, upward, isWider) {
-    const own = this.stretchesOf(axis);
-    const step = axis.kind === "category" ? 1 / Math.max(1, axis.categories.length - 1) : STEP;
-    const start = axis.kind === "category" ? (upward > 0 ? [0, 0] : [1, 1]) : upward > 0 ? [0.5, 1] : [0, 0.5];
-    const whole = own.length ? snapped(axis, [Math.min(...own.flat()), Math.max(...own.flat())]) : null;
-    this.brush(axis, ...(whole ? nudged(whole, upward, isWider, step) : start));
-  }
-
   /** A stretch of the screen as a brush of the axis. */
   brush(axis, from, to) {
     const [low, high] = axis.isInverted ? [1 - to, 1 - from] : [from, to];
     const brush = brushOf(axis, low, high);
     this.calls.onBrush(axis.key, brush.in?.length === 0 ? null : brush);
-  }
-
-  grab(event, axis, title) {
-    if (event.button !== 0) return;
-    const from = event.clientX;
-    title.setPointerCapture(event.pointerId);
-    const left = this.xs[this.data.axes.indexOf(axis)];
-    title.onpointermove = (move) => {
-      if (Math.abs(move.clientX - from) > 4) title.classList.add("is-dragged");
-      if (title.classList.contains("is-dragged")) title.style.left = `${left + move.clientX - from}px`;
-    };
-    title.onpointerup = (up) => {
-      title.onpointermove = title.onpointerup = null;
-      if (!title.classList.contains("is-dragged")) return this.calls.onInvert(axis.key);
-      title.classList.remove("is-dragged");
-      this.calls.onOrder(moved(this.data.axes.map(({ key }) => key), axis.key, this.xs, left + up.clientX - from));
-    };
   }
 
   // The pointer -------------------------------------------------------------------------------
@@ -314,10 +255,3 @@ export class ParallelChart {
  * lines one by one a third of the same lines as one path: 500 lines of 8 axes 24 ms against 430.
  */
 const hairline = () => 1 / (window.devicePixelRatio || 1);
-
-/** Ends of a stretch of categories at their places: what is drawn is wider. */
-function snapped(axis, ends) {
-  if (axis.kind !== "category") return ends;
-  const last = Math.max(1, axis.categories.length - 1);
-  return ends.map((end) => Math.round(end * last) / last);
-}

@@ -1,12 +1,13 @@
 /**
- * What the page shows, as one object: the compared runs and the state that its link carries.
- * Panels ask it and tell it; whoever listens to a part of the state is told when that changes.
+ * What the page shows, as one object: the compared runs, the state that its link carries, and all
+ * that follows from the two. Panels ask it, tell it, and listen to it.
  */
 
 import { brushed } from "./brushes.js";
 import { Compared } from "./data.js";
 import { dimension, position, textOf } from "./dimensions.js";
 import { importance } from "./importance.js";
+import { Listening } from "./listening.js";
 
 /** The state and its defaults. What is equal to its default is not in the link. */
 export const DEFAULTS = {
@@ -25,19 +26,14 @@ const MOST_AXES = 9;
 export const MANY = 20; // runs past which charts come first and labels go
 export const COLORED = 10; // runs that have a colour of their own; more are coloured by value
 
-export class View {
+export class View extends Listening {
   /**
    * @param state as DEFAULTS; @param write what puts changes into the link
    * @param palette {forRuns(ids) → Map of {color, dash}, shade(share) → colour}
    */
   constructor(state, write, palette) {
+    super(state, write);
     this.palette = palette;
-    this.state = state;
-    this.write = write;
-    this.listeners = [];
-    this.lifters = [];
-    this.seen = new Set();
-    this.lifted = null;
   }
 
   /** A new answer of the server. */
@@ -48,66 +44,9 @@ export class View {
     this.forget();
   }
 
-  /**
-   * Call `draw` now and whenever one of these parts of the state changes. With a host, only while
-   * that is in sight: what changed meanwhile is drawn when it comes.
-   */
-  on(parts, draw, host = null) {
-    const listener = { parts: new Set(parts), draw, host, isStale: true };
-    this.listeners.push(listener);
-    this.refresh(listener);
-  }
-
-  refresh(listener) {
-    listener.isStale = listener.host !== null && !this.seen.has(listener.host);
-    if (!listener.isStale) listener.draw(this);
-  }
-
-  /** A host came into sight, or went. */
-  see(host, isSeen) {
-    if (!isSeen) return void this.seen.delete(host);
-    this.seen.add(host);
-    for (const listener of this.listeners) {
-      if (listener.host === host && listener.isStale) this.refresh(listener);
-    }
-  }
-
-  /** Change parts of the state. @param options.reload whether the runs have to be asked for again */
-  change(changes, { push = false, reload = false } = {}) {
-    Object.assign(this.state, changes);
+  change(changes, options) {
     if ("use" in changes) this.compared.use = changes.use;
-    this.forget();
-    this.write(changes, { push });
-    if (reload) return this.reload();
-    this.redraw(Object.keys(changes));
-  }
-
-  /** Tell who listens to one of these parts; everybody, without any. */
-  redraw(changed = null) {
-    this.forget();
-    for (const listener of [...this.listeners]) {
-      if (!changed || changed.some((part) => listener.parts.has(part))) this.refresh(listener);
-    }
-  }
-
-  /** A run is under the pointer, or none: `lift` is called with its place. */
-  onLift(lift) {
-    this.lifters.push(lift);
-  }
-
-  lift(run) {
-    if (run === this.lifted) return;
-    this.lifted = run;
-    for (const lift of this.lifters) lift(run);
-  }
-
-  forget() {
-    this.kept = {};
-  }
-
-  once(name, make) {
-    if (!(name in this.kept)) this.kept[name] = make();
-    return this.kept[name];
+    return super.change(changes, options);
   }
 
   // What follows from the state -------------------------------------------------------------
