@@ -20,6 +20,7 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    comparisons,
     documents,
     notifications,
     objects,
@@ -44,6 +45,7 @@ from podstack.server.turns import Turns
 PARTS: tuple[Routes, ...] = (
     about.unversioned,
     about.routes,
+    comparisons.routes,
     documents.routes,
     notifications.routes,
     objects.routes,
