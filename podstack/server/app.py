@@ -21,9 +21,12 @@ from podstack.errors import PodstackError
 from podstack.server import (
     about,
     documents,
+    experiment_edits,
+    note_edits,
     notifications,
     objects,
     questions,
+    run_edits,
     run_questions,
     sweep_questions,
 )
@@ -50,6 +53,9 @@ PARTS: tuple[Routes, ...] = (
     questions.routes,
     run_questions.routes,
     sweep_questions.routes,
+    experiment_edits.routes,
+    run_edits.routes,
+    note_edits.routes,
 )
 
 
