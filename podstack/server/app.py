@@ -22,9 +22,12 @@ from podstack.server import (
     about,
     comparisons,
     documents,
+    experiment_edits,
+    note_edits,
     notifications,
     objects,
     questions,
+    run_edits,
     run_questions,
     sweep_questions,
 )
@@ -52,6 +55,9 @@ PARTS: tuple[Routes, ...] = (
     questions.routes,
     run_questions.routes,
     sweep_questions.routes,
+    experiment_edits.routes,
+    run_edits.routes,
+    note_edits.routes,
 )
 
 
