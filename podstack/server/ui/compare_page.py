@@ -70,7 +70,7 @@ def compare_page(here: Here, request: Request, runs: Text = "", experiment: Text
 
 
 def _modules(names: Sequence[str]) -> list[str]:
-    """The scripts of the panels that are in sight at first: they need not wait for the page's own."""
+    """The scripts of the panels that are in sight at first: they need not wait for the page."""
     panels = [f"compare/{name}_panel.js" for name in names]
     return [*panels, *tree().imported(panels)]
 
