@@ -6,6 +6,7 @@ experiment that match a filter, 500 at most. All else in the query is the view, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from podstack.errors import NotFoundError, UsageError
 from podstack.server.access import VIEWER, Context, Here, Routes
 from podstack.server.questions import Text, experiment_of, reader_of, texts
+from podstack.server.ui.assets import tree
 from podstack.server.ui.rendering import page
 
 MANY = 20  # runs past which charts come first
@@ -40,6 +42,8 @@ _CHARTS_FIRST = (
     "texts",
 )
 
+_IN_SIGHT = 3  # panels of a window without scrolling
+
 routes = Routes(prefix="")
 
 
@@ -60,8 +64,15 @@ def compare_page(here: Here, request: Request, runs: Text = "", experiment: Text
         scripts=("pages/compare.js",),
         styles=("charts.css", "compare.css"),
         sections=[(name, headings[name]) for name in order],
+        modules=_modules(order[:_IN_SIGHT]),
         experiment=whole,
     )
+
+
+def _modules(names: Sequence[str]) -> list[str]:
+    """The scripts of the panels that are in sight at first: they need not wait for the page."""
+    panels = [f"compare/{name}_panel.js" for name in names]
+    return [*panels, *tree().imported(panels)]
 
 
 def _experiment(here: Context, wanted: str) -> dict[str, Any] | None:

@@ -8,21 +8,19 @@ import { literal } from "./brushes.js";
 const PAUSE = 150; // milliseconds after a key
 const MOST = 8;
 
-export function addRun(view) {
+/** Give a search field its list: called when it is first used. @param box what holds the field */
+export function attach(view, box, field) {
   const list = el("ul", { class: "choices", role: "listbox", id: "add-run-choices", "aria-label": "Runs found" });
-  const field = el("input", {
-    type: "search", class: "add-run", placeholder: "Add a run…", "aria-label": "Add a run by its name or id",
-    role: "combobox", "aria-expanded": "false", "aria-controls": "add-run-choices", autocomplete: "off", "data-act": "add",
-  });
   list.hidden = true;
-  const box = el("div", { class: "adder" }, field, list);
+  box.append(list);
   const state = { at: 0, found: [], asked: null, answered: null, isChosen: false };
   const choose = (run) => view.change({ runs: [...view.state.runs, run.id] }, { reload: true });
-  field.addEventListener("input", () => wait(state, () => search(view, state, field, list, choose)));
-  field.addEventListener("focus", () => search(view, state, field, list, choose));
+  const ask = () => search(view, state, field, list, choose);
+  field.addEventListener("input", () => wait(state, ask));
+  field.addEventListener("focus", ask);
   field.addEventListener("blur", () => show(field, list, false));
   field.addEventListener("keydown", (event) => pressed(event, state, field, list, choose));
-  return box;
+  ask();
 }
 
 function wait(state, then) {

@@ -4,7 +4,6 @@
  */
 
 import { clear, el } from "../core/dom.js";
-import { addRun } from "./add_run.js";
 import { counted, dot, runUrl } from "./parts.js";
 import { MANY } from "./view.js";
 
@@ -133,8 +132,20 @@ function footOf(view, isOpen, toggle) {
   }
   if (view.state.hide.length) foot.append(showAll(view));
   if (view.missing.length) foot.append(el("span", { class: "warning" }, `${counted(view.missing.length, "run")} of this link ${view.missing.length === 1 ? "is" : "are"} not there.`));
-  if (view.state.runs.length) foot.append(addRun(view));
+  if (view.state.runs.length) foot.append(adder(view));
   return foot;
+}
+
+/** A field that adds a run; what searches for it comes with the first use. */
+function adder(view) {
+  const field = el("input", {
+    type: "search", class: "add-run", placeholder: "Add a run…", "aria-label": "Add a run by its name or id",
+    role: "combobox", "aria-expanded": "false", "aria-controls": "add-run-choices", autocomplete: "off", "data-act": "add",
+  });
+  const box = el("div", { class: "adder" }, field);
+  const attach = async () => (await import("./add_run.js")).attach(view, box, field);
+  field.addEventListener("focus", attach, { once: true });
+  return box;
 }
 
 function showAll(view) {
