@@ -26,6 +26,7 @@ from podstack.server import (
     objects,
     questions,
     run_questions,
+    sweep_insight,
     sweep_questions,
 )
 from podstack.server.access import Level, Routes, Services
@@ -51,6 +52,7 @@ PARTS: tuple[Routes, ...] = (
     objects.routes,
     questions.routes,
     run_questions.routes,
+    sweep_insight.routes,
     sweep_questions.routes,
 )
 
