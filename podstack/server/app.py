@@ -29,6 +29,7 @@ from podstack.server import (
     questions,
     run_edits,
     run_questions,
+    sweep_insight,
     sweep_questions,
 )
 from podstack.server.access import Level, Routes, Services
@@ -56,6 +57,7 @@ PARTS: tuple[Routes, ...] = (
     objects.routes,
     questions.routes,
     run_questions.routes,
+    sweep_insight.routes,
     sweep_questions.routes,
     experiment_edits.routes,
     run_edits.routes,
