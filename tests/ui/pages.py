@@ -14,7 +14,6 @@ GENERAL = {
     "search": f"{_P}/search?q=resnet",
     "settings": "/settings",
     "keys": "/help/keys",
-    "login": "/login",
 }  # those that a store without anything has too
 
 OWNED = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from podstack.testing import ui_store
-from podstack.testing.browser import Watch, settle
+from podstack.testing.browser import Watch, axe_findings, settle
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.round_robin import RoundRobin
 from tests.ui.conftest import Open, Site
@@ -82,6 +82,7 @@ def test_a_token_opens_the_page_that_was_asked_for(
     with RunningServer(tmp_path / "store", tokens=True) as server:
         page = watch_at(server.url).open("/projects/default/experiments")
         assert "/login" in page.url
+        assert axe_findings(page) == []
         page.get_by_label("Token").fill(server.admin)
         page.keyboard.press("Enter")
         page.wait_for_url("**/projects/default/experiments")
