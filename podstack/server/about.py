@@ -85,7 +85,7 @@ async def log_in(request: Request, here: Here) -> Response:
         max_age=int(LIFETIME),
         path=services.settings.prefix or "/",
         httponly=True,
-        samesite="lax",
+        samesite="strict",
         secure=_exchange(request).is_https,
     )
     return answer

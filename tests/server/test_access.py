@@ -336,7 +336,7 @@ def log_in(team: Any, token: str) -> tuple[str, str]:
     assert answer.status == 200, answer.raw
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "samesite=lax" in cookie.lower()
+    assert "samesite=strict" in cookie.lower()
     return cookie.partition(";")[0], answer.json["csrf"]
 
 

@@ -1,1 +1,13 @@
-"""The pages."""
+"""The web pages. Each module with pages is named in PARTS, on a line of its own."""
+
+from __future__ import annotations
+
+from podstack.server.access import Routes
+from podstack.server.ui import (
+    shell_pages,
+)
+
+PARTS: tuple[Routes, ...] = (
+    shell_pages.routes,
+    shell_pages.api_routes,
+)
