@@ -5,9 +5,11 @@ from __future__ import annotations
 from podstack.server.access import Routes
 from podstack.server.ui import (
     shell_pages,
+    sweep_pages,
 )
 
 PARTS: tuple[Routes, ...] = (
     shell_pages.routes,
     shell_pages.api_routes,
+    sweep_pages.routes,
 )

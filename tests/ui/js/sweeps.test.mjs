@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanes, spanOf } from "../../../podstack/server/ui/static/sweeps/lanes.js";
 import { asPython, asYaml, python } from "../../../podstack/server/ui/static/sweeps/snippets.js";
+import { gridSize, sweepOf } from "../../../podstack/server/ui/static/sweeps/form.js";
 
 const trial = (number, worker, started, ended) => ({ number, worker, started, ended });
 
@@ -26,4 +27,20 @@ test("a snippet is Python: None, True and quoted texts", () => {
 
 test("YAML keeps each argument on a line of its own", () => {
   assert.equal(asYaml({ strategy: "grid", seed: 3, pruner: "" }), 'strategy: "grid"\nseed: 3');
+});
+
+test("a form's texts become the arguments that the SDK takes", () => {
+  const row = { name: " lr ", kind: "log_uniform", min: "1e-5", max: ".1", count: "", values: "" };
+  const list = { name: "opt", kind: "categorical", values: "adam, sgd, 3, None", min: "", max: "", count: "" };
+  assert.deepEqual(sweepOf({ strategy: "grid", target: "", max_trials: "20" }, [row, list, { ...row, name: "" }]), {
+    strategy: "grid", max_trials: 20,
+    parameters: { lr: { distribution: "log_uniform", min: 1e-5, max: 0.1 }, opt: { values: ["adam", "sgd", 3, null] } },
+  });
+});
+
+test("a grid counts its lists, whole numbers and counted ranges, and no endless range", () => {
+  const list = { values: [1, 2, 3] };
+  assert.equal(gridSize({ a: list, b: { distribution: "int", min: 1, max: 4 }, c: { value: 7 } }), 12);
+  assert.equal(gridSize({ a: list, b: { distribution: "uniform", min: 0, max: 1, count: 5 } }), 15);
+  assert.equal(gridSize({ a: { distribution: "uniform", min: 0, max: 1 } }), null);
 });
