@@ -45,7 +45,7 @@ def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Respo
         data={"experiment": chosen, "may_edit": here.role >= EDITOR},
         active="sweeps",
         scripts=("pages/sweep_new.js",),
-        styles=("charts.css", "sweeps.css"),
+        styles=("compare.css", "sweeps.css"),
         experiment=chosen,
         may_edit=here.role >= EDITOR,
     )
@@ -67,9 +67,8 @@ def sweep_page(here: Here, request: Request, sweep: str) -> Response:
         data={"sweep": definition.id, "may_edit": here.role >= EDITOR},
         active="sweeps",
         scripts=("pages/sweep.js",),
-        styles=("charts.css", "sweeps.css"),
+        styles=("compare.css", "sweeps.css"),
         sweep=definition,
-        status=200,
         state=seen.status,
         may_edit=here.role >= EDITOR,
     )

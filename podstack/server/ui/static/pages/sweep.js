@@ -23,9 +23,10 @@ async function look() {
   const text = JSON.stringify([sweep.status, sweep.trials, outlook.plateau]);
   head(sweep, outlook);
   if (text !== seen.text) drawCheap(sweep, outlook);
+  const isNew = text !== seen.text;
   seen.text = text;
   await drawDear(sweep);
-  return sweep.status === "running";
+  return sweep.status === "running" ? isNew || undefined : false;
 }
 
 function head(sweep, outlook) {
@@ -82,5 +83,15 @@ async function stop() {
   }
 }
 
+for (const id of ["#importance", "#contour"]) $(id).replaceChildren(el("p", { class: "muted" }, "Computing …"));
 $("#sweep-stop")?.addEventListener("click", stop);
-poll(look, { seconds: 2, most: 15 });
+async function begin() {
+  try {
+    if ((await look()) !== false) poll(look, { seconds: 2, most: 15 });
+  } catch (error) {
+    $("#sweep-progress").replaceChildren(el("p", { role: "alert" }, `${error.message} Reload the page to try again.`));
+    $("#sweep-progress").dataset.state = "error";
+  }
+}
+
+begin();

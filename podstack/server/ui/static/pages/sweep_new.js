@@ -56,8 +56,11 @@ async function check(made) {
 }
 
 function errors(found) {
-  for (const row of $$(".sweep-row")) row.querySelector(".sweep-error").textContent = found[textOf(row, "name").trim()] ?? "";
-  const names = $$(".sweep-row").map((row) => textOf(row, "name").trim());
+  for (const row of $$(".sweep-row")) {
+    const name = textOf(row, "name").trim();
+    row.querySelector(".sweep-error").textContent = name && Object.hasOwn(found, name) ? found[name] : "";
+  }
+  const names = $$(".sweep-row").map((row) => textOf(row, "name").trim()).filter(Boolean);
   const others = Object.entries(found).filter(([name]) => !names.includes(name)).map(([, text]) => text);
   $("#sweep-error").textContent = others.join(" ");
   $("#sweep-error").hidden = !others.length;

@@ -39,9 +39,11 @@ function table(sweeps) {
 
 async function load(host) {
   const { sweeps } = await get("/sweeps", { experiment: page.data.experiment?.id });
-  if (!sweeps.length) return false;
+  if (!sweeps.length) {
+    return { title: "No sweeps yet", text: "A sweep looks for the best parameters: New sweep, or client.create_sweep(…) in Python." };
+  }
   host.replaceChildren(el("div", { class: "sweep-scroll" }, table(sweeps)));
-  return true;
+  return undefined;
 }
 
 if (globalThis.document) panel($("#sweeps"), load);

@@ -53,7 +53,8 @@ export function slicesPanel(host, sweep, open) {
 function draw(chart, sweep, title, points, line) {
   const { metric } = sweep.objective;
   chart.setData({
-    x: dimension(title, points.map(([, x]) => x)), y: dimension(metric, points.map(([, , y]) => y)),
+    x: { ...dimension(title, points.map(([, x]) => x)), title },
+    y: { ...dimension(metric, points.map(([, , y]) => y)), title: metric },
     points: points.map(([run, x, y]) => ({ run, x, y })), line, tip: tipOf(sweep),
     label: `${metric} over ${title}, ${points.length} trials`,
   });
