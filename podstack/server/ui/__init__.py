@@ -6,10 +6,12 @@ from podstack.server.access import Routes
 from podstack.server.ui import (
     compare_page,
     shell_pages,
+    sweep_pages,
 )
 
 PARTS: tuple[Routes, ...] = (
     shell_pages.routes,
     shell_pages.api_routes,
     compare_page.routes,
+    sweep_pages.routes,
 )
