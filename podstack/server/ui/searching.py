@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from podstack import query
+from podstack.expressions.tree import literal
 from podstack.index import RunRow
 from podstack.server.readers import ProjectReader
 
@@ -40,7 +40,7 @@ def _runs(reader: ProjectReader, text: str) -> list[RunRow]:
     if not text:
         return []
     index = reader.index
-    where = query.condition(f"name contains {json.dumps(text, ensure_ascii=False)}", None, ())
+    where = query.condition(f"name contains {literal(text)}", None, ())
     named = index.runs(where, query.order_of(["-created"]), limit=MOST)
     meant = [row for row in index.rows(index.matching(text)[:MOST]) if not row.deleted]
     return list({row.id: row for row in [*meant, *named]}.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +9,7 @@ from urllib.parse import quote
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from podstack.expressions.tree import literal, quoted_name
 from podstack.names import is_id
 from podstack.server.access import ADMIN, PUBLIC, VIEWER, Context, Here, Routes
 from podstack.server.errors import missing
@@ -99,7 +99,7 @@ def login(here: Here, request: Request) -> Response:
     return page(here, request, "login.html", title="Log in", scripts=("pages/login.js",))
 
 
-@routes.add("GET", "/help/keys", PUBLIC)
+@routes.add("GET", "/help/keys", VIEWER)
 def keys(here: Here, request: Request) -> Response:
     return page(here, request, "keys.html", title="Keys", scripts=("pages/keys.js",))
 
@@ -151,7 +151,11 @@ def _groups(here: Context, results: dict[str, Any]) -> list[tuple[str, list[tupl
 
     def filtered(names: list[str], written: str) -> list[tuple[str, ...]]:
         return [
-            (name, f"{base}/runs?q={quote(written.format(_quoted(name)), safe='')}", "")
+            (
+                name,
+                f"{base}/runs?q={quote(written.format(quoted_name(name), literal(name)), safe='')}",
+                "",
+            )
             for name in names
         ]
 
@@ -170,14 +174,10 @@ def _groups(here: Context, results: dict[str, Any]) -> list[tuple[str, list[tupl
                 for row in results["runs"]
             ],
         ),
-        ("Parameters", filtered(results["params"], "{} exists")),
-        ("Metrics", filtered(results["metrics"], "{} exists")),
-        ("Tags", filtered(results["tags"], "tags = {}")),
+        ("Parameters", filtered(results["params"], "params.{} is not missing")),
+        ("Metrics", filtered(results["metrics"], "metrics.{} is not missing")),
+        ("Tags", filtered(results["tags"], "tags contains {1}")),
     ]
-
-
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
 
 
 def project_names(here: Context) -> list[str]:

@@ -5,7 +5,7 @@ import { page, projectUrl, url } from "./page.js";
 
 const PAGES = [["Experiments", "/experiments"], ["All runs", "/runs"], ["Compare", "/compare"], ["Sweeps", "/sweeps"], ["New sweep", "/sweeps/new"], ["Alerts", "/alerts"]];
 const ROOT_PAGES = [["Settings", "/settings"], ["Keys", "/help/keys"]];
-const quoted = (name) => (/^[A-Za-z_][\w./-]*$/.test(name) ? name : JSON.stringify(name));
+const quoted = (name) => (/^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``);
 const filter = (text) => projectUrl(`/runs?q=${encodeURIComponent(text)}`);
 
 /** Everything that matches, as rows of {group, text, more, href}. Pure. */
@@ -15,9 +15,9 @@ export function rowsOf(found, text) {
   return [
     ...found.experiments.map(({ id, name }) => ({ group: "Experiments", text: name, more: "", href: projectUrl(`/experiments/${encodeURIComponent(id)}`) })),
     ...found.runs.map((run) => ({ group: "Runs", text: run.name, more: `${run.experiment ?? ""} ${run.status}`.trim(), href: projectUrl(`/runs/${encodeURIComponent(run.id)}`) })),
-    ...found.params.map((name) => ({ group: "Parameters", text: name, more: "runs that have it", href: filter(`${quoted(name)} exists`) })),
-    ...found.metrics.map((name) => ({ group: "Metrics", text: name, more: "runs that have it", href: filter(`${quoted(name)} exists`) })),
-    ...found.tags.map((name) => ({ group: "Tags", text: name, more: "runs with it", href: filter(`tags = ${JSON.stringify(name)}`) })),
+    ...found.params.map((name) => ({ group: "Parameters", text: name, more: "runs that have it", href: filter(`params.${quoted(name)} is not missing`) })),
+    ...found.metrics.map((name) => ({ group: "Metrics", text: name, more: "runs that have it", href: filter(`metrics.${quoted(name)} is not missing`) })),
+    ...found.tags.map((name) => ({ group: "Tags", text: name, more: "runs with it", href: filter(`tags contains '${name.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`) })),
     ...pages.filter(([word]) => word.toLowerCase().includes(wanted)).map(([word, href]) => ({ group: "Pages", text: word, more: "", href })),
   ];
 }
