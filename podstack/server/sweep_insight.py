@@ -91,7 +91,7 @@ def _importance(seen: Seen) -> dict[str, Any]:
     except MissingExtraError as error:
         return {"shares": [], "reason": str(error), "low_confidence": False, "trials": 0}
     return {
-        "shares": [] if found.reason else list(found.items()),
+        "shares": [] if found.reason else [(name, float(share)) for name, share in found.items()],
         "unvaried": found.unvaried,
         "reason": found.reason,
         "evaluator": found.evaluator,

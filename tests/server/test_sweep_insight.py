@@ -117,3 +117,17 @@ def test_a_conditional_parameter_shows_only_the_trials_that_have_it(tmp_path: Pa
     with RunningServer(tmp_path) as server:
         _, told = asked(server, sweep, "contour?x=momentum&y=lr")
     assert len(told["spots"]) == len(having) > 0
+
+
+def test_an_importance_by_fanova_is_told_too(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path)
+    space = {"a": {"min": 0.0, "max": 1.0}, "b": {"values": ["x", "y"]}}
+    sweep = client.create_sweep(client.create_experiment("e").id, "random", space, "loss", 10)
+    for _ in range(6):
+        trial = sweep.suggest()
+        assert trial is not None
+        trial.complete({"loss": trial.flat_params["a"]})
+    with RunningServer(tmp_path) as server:
+        status, told = asked(server, sweep, "importance")
+    assert status == 200
+    assert told["shares"][0][0] == "a"
