@@ -20,11 +20,16 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    comparisons,
     documents,
+    experiment_edits,
+    note_edits,
     notifications,
     objects,
     questions,
+    run_edits,
     run_questions,
+    sweep_insight,
     sweep_questions,
 )
 from podstack.server.access import Level, Routes, Services
@@ -46,12 +51,17 @@ from podstack.server.ui.refusals import is_page, refused_page
 PARTS: tuple[Routes, ...] = (
     about.unversioned,
     about.routes,
+    comparisons.routes,
     documents.routes,
     notifications.routes,
     objects.routes,
     questions.routes,
     run_questions.routes,
+    sweep_insight.routes,
     sweep_questions.routes,
+    experiment_edits.routes,
+    run_edits.routes,
+    note_edits.routes,
     *PAGES,
 )
 
