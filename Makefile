@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 JOBS   ?= 2
 
-.PHONY: demo test test-slow test-ray bench lint types check clean
+.PHONY: demo test test-slow test-ray test-ui screenshots bench lint types check clean
 
 demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
 	$(BIN)/python examples/quickstart.py
@@ -16,10 +16,27 @@ test: $(VENV)/test.done                 ## the default suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
-	$(BIN)/python -m pytest -m "slow and not ray" -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not ray and not ui" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
 	$(BIN)/python -m pytest -m ray
+
+test-ui: $(VENV)/test.done chromium       ## every page in a real browser: a few minutes
+	$(BIN)/python -m pytest tests/ui tests/benchmarks/test_smoke.py -m ui -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a phone, into build/screenshots
+	$(BIN)/python -m tests.ui.screenshots build/screenshots
+
+# The system's own browser, installed where it is missing and may be. PODSTACK_CHROMIUM names another.
+.PHONY: chromium
+chromium:
+	@if test -z "$$PODSTACK_CHROMIUM" && ! command -v chromium chromium-browser >/dev/null; then \
+	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; \
+	  else \
+	    echo "no Chromium: install it, or set PODSTACK_CHROMIUM; the tests of pages are skipped"; \
+	  fi; \
+	fi
 
 bench: $(VENV)/test.done                ## every figure beside its baseline of the same run
 	$(BIN)/python -m tests.benchmarks

@@ -11,7 +11,7 @@ from podstack.clock import now
 from podstack.config import GivenTrial, Settings, settings
 from podstack.console import say
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
-from podstack.experiment import ACTIVE, STATUSES, Experiment
+from podstack.experiment import ACTIVE, STATUSES, Experiment, creation
 from podstack.journal import Journal
 from podstack.names import RUNNING, short
 from podstack.parameters import flat_parameters
@@ -68,18 +68,8 @@ class MLOpsClient(SweepCalls):
         A description and tags that are given are set on an existing one too.
         """
         names.check_name("experiment", name)
-        names.check_text("A description", description)
-        wanted = names.check_tags(tags)
         experiment = Experiment(self._store, names.experiment_id(name))
-        changes: dict[str, Any] = {}
-        fold = experiment._fold()
-        if not fold.stamp:
-            changes |= {"name": name, "created": now()}
-        if fold.get("deleted"):
-            changes["deleted"] = None
-        if description and description != fold.get("description"):
-            changes["description"] = description
-        changes |= {f"tags/{tag}": True for tag in wanted if not fold.get(f"tags/{tag}")}
+        changes = creation(experiment, name, description, tags)
         if changes:
             experiment._edit(changes)
         return experiment

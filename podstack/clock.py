@@ -15,6 +15,7 @@ from podstack.forks import renew_in_child
 
 now = time.time
 monotonic = time.monotonic
+worked = time.thread_time  # seconds of CPU that this thread has used
 
 _FUTURE = (
     24 * 3600 * 1000

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from podstack import clock
+from podstack import clock, curves
 from podstack.names import printable
 from podstack.points import SYSTEM
 from podstack.series import Series
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from podstack.experiment import Experiment
     from podstack.stored_run import StoredRun
 
+_CHARTS = 6  # metrics drawn in a notebook
 _MOST = 40  # parameters or metrics shown before "and n more"
 
 _COLOURS = {
@@ -67,14 +68,29 @@ def run_html(run: StoredRun) -> str:
     parts = [
         _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
         _curves(logged, of_the_machine),
+        _charts(logged),
         _block("alerts", ((_short(a.condition), a.summary) for a in run.alerts)),
         _block("artifacts", ((a.path, f"{a.size:,} bytes") for a in run.artifacts.values())),
     ]
     return (
         f"{STYLE}<div class=podstack>{dot(run.status)} <b>{escape(run.name)}</b> "
         f"<span class=dim>{escape(run.id)}</span> {tags}<br>"
-        f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div></div>"
+        f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div>"
+        f"{_link(run)}</div>"
     )
+
+
+def _charts(logged: list[Series]) -> str:
+    drawn = (curves.curve(one.name, one.steps, one.values) for one in logged[:_CHARTS])
+    charts = "".join(curves.chart(one.label, [one]) for one in drawn)
+    more = len(logged) - _CHARTS
+    note = f"<div class=dim>and {more} more without a chart</div>" if more > 0 else ""
+    return f"<div class=side>{charts}{note}</div>" if charts else ""
+
+
+def _link(run: StoredRun) -> str:
+    facts = run._store.settings
+    return curves.page_link(facts.uri, f"projects/{facts.project}/runs/{run.id}/metrics")
 
 
 def _logged(run: StoredRun) -> tuple[list[Series], int]:

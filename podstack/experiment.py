@@ -141,5 +141,23 @@ class Experiment:
         return display.experiment_html(self)
 
 
+def creation(experiment: Experiment, name: str, description: str, tags: object) -> dict[str, Any]:
+    """What has to be set so that it is there, with a description and tags that are given.
+
+    Raises:
+        UsageError, WrongTypeError: what cannot be.
+    """
+    names.check_name("experiment", name)
+    names.check_text("A description", description)
+    wanted = names.check_tags(tags)
+    fold = experiment._fold()
+    changes: dict[str, Any] = {} if fold.stamp else {"name": name, "created": clock.now()}
+    if fold.get("deleted"):
+        changes["deleted"] = None
+    if description and description != fold.get("description"):
+        changes["description"] = description
+    return changes | {f"tags/{tag}": True for tag in wanted if not fold.get(f"tags/{tag}")}
+
+
 def _is_time(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -130,6 +130,7 @@ _RUN: dict[str, Check] = {
     "writers/*": _writer,
     "closed/*": _closed,
     "seals/*": are_seals,
+    "authors/*": _text,
     "deleted": _true,
     "stop": _true,
 }
@@ -149,6 +150,7 @@ _SWEEP: dict[str, Check] = {
     "pruner": _text,
     "warm": _list,
     "stop": _table,
+    "authors/*": _text,
     "deleted": _true,
 }
 
@@ -172,6 +174,7 @@ _EXPERIMENT: dict[str, Check] = {
     "description": _text,
     "created": _number,
     "tags/*": _true,
+    "authors/*": _text,
     "archived": _true,
     "deleted": _true,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from podstack import clock, keys, mounts, names, oplog
+from podstack import clock, config, keys, mounts, names, oplog
 from podstack.backend import (
     AnswersQuestions,
     Backend,
@@ -178,7 +178,9 @@ class Store:
         except BackendError as error:
             if self.delivery is not None:
                 raise
-            raise self.unwritable(str(error)) from error
+            explained = self.unwritable(str(error))
+            explained.errno = error.errno
+            raise explained from error
 
     def unwritable_here(self) -> BackendError:
         """The same where the disk of this machine is at fault."""
@@ -206,22 +208,30 @@ class Store:
             )
         return True
 
-    def edit(self, prefix: str, changes: Mapping[str, Any]) -> None:
+    def edit(self, prefix: str, changes: Mapping[str, Any], *, author: str = "") -> str:
         """Set facts of a run or an experiment that this process does not record.
 
         A writer of its own does it.
 
         The caller has read what is there, so that `hybrid_clock` is ahead of it.
+
+        Args:
+            author: whose edit it is. Default: the user of this process.
+
+        Returns:
+            The id of that writer; empty where the store is disabled.
         """
         if self.disabled:
-            return
+            return ""
         self.prepare()
         writer = names.new_writer_id()
-        line = oplog.encode(hybrid_clock.next(), changes)
+        signed = {**changes, f"authors/{writer}": author or config.user()}
+        line = oplog.encode(hybrid_clock.next(), signed)
         with self._explaining():
             self.backend.put(f"{prefix}{writer}.jsonl", line)
         if prefix.startswith(self.keys.runs):
             self._hint(keys.child(prefix, self.keys.runs), writer)
+        return writer
 
     def _hint(self, run: str, writer: str) -> None:
         """Lead readers to an edit. Experiments need none: there are few, and all are listed."""

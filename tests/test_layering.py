@@ -20,7 +20,7 @@ FLOORS = {
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"
-    " directions frames coverage compacted parquet transcript packed overlay patience witnesses",
+    " directions frames coverage compacted parquet transcript packed overlay patience witnesses curves",
     # logs going out, logs coming in
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each
@@ -29,7 +29,7 @@ FLOORS = {
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand
-    4: "stored_run experiment run client sweep_calls sweeps extending __init__",
+    4: "stored_run experiment edits run client sweep_calls sweeps extending __init__",
     # requests, pages, commands, and the helpers for tests
     5: "server cli testing __main__",
 }

@@ -62,7 +62,7 @@ _ORDER = (
     "sweep",
     *("notes", "tag", "archive", "restore", "delete", "purge"),
     *("export", "sync", "compact", "verify", "doctor"),
-    *("server", "token"),
+    *("ui", "server", "token"),
 )
 
 

@@ -80,6 +80,44 @@ def server(
     serve(settings, lambda address: _tell(session, f"podstack server at {address} for {who}"))
 
 
+@command("ui")
+def ui(
+    session: Session,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Or the next free one.")] = 8321,
+    browser: Annotated[bool, typer.Option(help="Open the pages in a browser.")] = True,
+) -> None:
+    """Look at a store in the browser.
+
+    Serves it to this machine only until Ctrl-C; a store that a server has is opened there.
+    """
+    uri, project = _uri(session), session.options.project
+    below = f"/projects/{_project(session)}/experiments" if project else ""
+    if uri.startswith(("http://", "https://")):
+        _tell(session, f"podstack is at {uri}{below}")
+        _look_at(uri + (below or "/"), browser=browser)
+        return
+    try:
+        from podstack.server.looking import look_at
+        from podstack.server.run import next_free
+    except ModuleNotFoundError as error:
+        raise lacking(error) from error
+    free = next_free(port)
+    look_at(
+        uri,
+        free,
+        path=below or "/",
+        told=lambda address: _tell(session, f"podstack is at {address}  (Ctrl-C ends it)"),
+        opened=lambda address: _look_at(address, browser=browser),
+    )
+
+
+def _look_at(address: str, *, browser: bool) -> None:
+    if browser:
+        import webbrowser
+
+        webbrowser.open(address)
+
+
 @command("create", group=token_group)
 def create(
     session: Session,

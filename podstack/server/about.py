@@ -9,11 +9,13 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.keys import STORE
-from podstack.server.access import PUBLIC, VIEWER, Here, Routes
+from podstack.server.access import PUBLIC, VIEWER, Context, Here, Routes
 from podstack.server.bodies import read_json
+from podstack.server.codes import Codes
 from podstack.server.errors import Refused, unknown_caller
 from podstack.server.exchange import Exchange
 from podstack.server.sessions import COOKIE, LIFETIME
+from podstack.server.tokens import Token
 
 routes = Routes()
 unversioned = Routes("")
@@ -64,6 +66,9 @@ _A_TOKEN = {
 }
 
 
+_A_CODE = orjson.loads(orjson.dumps(_A_TOKEN).replace(b'"token"', b'"code"'))
+
+
 @routes.add("POST", "/session", PUBLIC, openapi_extra=_A_TOKEN)
 async def log_in(request: Request, here: Here) -> Response:
     """Give a browser a cookie for a token."""
@@ -73,8 +78,33 @@ async def log_in(request: Request, here: Here) -> Response:
         raise Refused(422, "invalid", 'Send a token, as in {"token": "pst_…"}.')
     services = here.services
     token = await services.threads.run(lambda: services.tokens.who(text))
+    return await _in(request, here, token)
+
+
+@routes.add("POST", "/session/code", PUBLIC, openapi_extra=_A_CODE)
+async def log_in_by_code(request: Request, here: Here) -> Response:
+    """Give a browser a cookie for a code of `podstack ui`, which is good once."""
+    told = await read_json(request, here)
+    code = told.get("code") if isinstance(told, dict) else None
+    if not isinstance(code, str):
+        raise Refused(422, "invalid", 'Send a code, as in {"code": "…"}.')
+    services = here.services
+    codes = Codes(services.stores.backend, services.sessions)
+    ident = await services.threads.run(lambda: codes.redeem(code))
+    if ident is None:
+        raise unknown_caller()
+    token = await services.threads.run(lambda: services.tokens.still(ident))
+    return await _in(request, here, token)
+
+
+async def _in(request: Request, here: Context, token: Token | None) -> Response:
+    """
+    Raises:
+        Refused: 401, there is no such token.
+    """
     if token is None:
         raise unknown_caller()
+    services = here.services
     cookie, session = await services.threads.run(lambda: services.sessions.issue(token.id))
     answer = Response(
         orjson.dumps({"user": token.user, "csrf": session.csrf}), media_type="application/json"
@@ -85,7 +115,7 @@ async def log_in(request: Request, here: Here) -> Response:
         max_age=int(LIFETIME),
         path=services.settings.prefix or "/",
         httponly=True,
-        samesite="lax",
+        samesite="strict",
         secure=_exchange(request).is_https,
     )
     return answer

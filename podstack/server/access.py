@@ -103,6 +103,7 @@ class Caller:
     user: str
     roles: Mapping[str, str]
     token: str = ""  # its id; empty where none is needed
+    csrf: str = ""  # of a browser's session: what it must show to write
 
     def level_in(self, project: str) -> Level | None:
         """What the caller may in a project, or None where it is none of theirs."""

@@ -20,11 +20,16 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    comparisons,
     documents,
+    experiment_edits,
+    note_edits,
     notifications,
     objects,
     questions,
+    run_edits,
     run_questions,
+    sweep_insight,
     sweep_questions,
 )
 from podstack.server.access import Level, Routes, Services
@@ -39,17 +44,25 @@ from podstack.server.targets import Targets
 from podstack.server.threads import Threads
 from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
+from podstack.server.ui import PARTS as PAGES
+from podstack.server.ui.refusals import is_page, refused_page
 
 # Every module of routes. One that is missing here is not served.
 PARTS: tuple[Routes, ...] = (
     about.unversioned,
     about.routes,
+    comparisons.routes,
     documents.routes,
     notifications.routes,
     objects.routes,
     questions.routes,
     run_questions.routes,
+    sweep_insight.routes,
     sweep_questions.routes,
+    experiment_edits.routes,
+    run_edits.routes,
+    note_edits.routes,
+    *PAGES,
 )
 
 
@@ -110,18 +123,22 @@ async def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _answer(refused: Refused) -> Response:
+def _answer(request: Request, refused: Refused) -> Response:
+    if is_page(request.method, request.scope["path"]):
+        return refused_page(request.scope["podstack"], request, refused)
     return Response(refused.body, refused.status, refused.headers, media_type="application/json")
 
 
-async def _of_framework(_: Request, error: Exception) -> Response:
+async def _of_framework(request: Request, error: Exception) -> Response:
     """What the framework itself refuses, in our words: its own tell of its insides."""
     status = error.status_code if isinstance(error, HTTPException) else 422
-    return _answer(Refused(status, "invalid", "The request is not one that can be answered."))
+    return _answer(
+        request, Refused(status, "invalid", "The request is not one that can be answered.")
+    )
 
 
-async def _of_a_route(_: Request, error: Exception) -> Response:
-    return _answer(told(error))  # the gate writes the traceback of what nobody foresaw
+async def _of_a_route(request: Request, error: Exception) -> Response:
+    return _answer(request, told(error))  # the gate writes the traceback of what nobody foresaw
 
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Any]] = {

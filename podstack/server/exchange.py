@@ -16,13 +16,13 @@ from podstack.server.settings import ServerSettings
 
 _ALWAYS = {
     b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
     b"cross-origin-resource-policy": b"same-origin",
     b"cross-origin-opener-policy": b"same-origin",
     b"x-frame-options": b"DENY",
 }
 _UNLESS_SET = {
     b"cache-control": b"no-store",
+    b"referrer-policy": b"no-referrer",
     b"content-security-policy": (
         b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
     ),

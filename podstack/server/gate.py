@@ -10,14 +10,15 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from podstack.errors import PodstackError
 from podstack.server import access_log
@@ -27,6 +28,7 @@ from podstack.server.exchange import Exchange, Stalled
 from podstack.server.hosts import READING, check_host, check_origin
 from podstack.server.sessions import COOKIE
 from podstack.server.tokens import ADMIN, EVERY_PROJECT
+from podstack.server.ui.refusals import is_page, refused_page
 
 logger = logging.getLogger("podstack.server")
 
@@ -60,24 +62,33 @@ class Gate:
             await self.app(exchange.scope, receive, exchange.send)
         except (Stalled, ClientDisconnect):
             pass  # nobody is there to be told
-        except PodstackError as error:
-            await exchange.refuse(told(error))
-        except Refused as refused:
-            await exchange.refuse(refused)
+        except (PodstackError, Refused) as error:
+            await self._refuse(exchange, told(error))
         except Exception as error:
             logger.exception("A request failed")
-            await exchange.refuse(told(error))
+            await self._refuse(exchange, told(error))
         finally:
             if self.services.settings.access_log:
                 access_log.write(exchange.entry)
+
+    async def _refuse(self, exchange: Exchange, refused: Refused) -> None:
+        """Tell a program in JSON, and a person by a page."""
+        scope = exchange.scope
+        if exchange.has_begun or not is_page(scope["method"], scope["path"]):
+            await exchange.refuse(refused)
+            return
+        here = scope.get("podstack") or Context(self.services, _NOBODY, "")
+        answer = refused_page(here, Request(scope), refused)
+        await answer(scope, _nothing, exchange.send)
 
     async def _let_through(self, exchange: Exchange) -> None:
         """Put the context beside the request, or refuse it."""
         scope, headers = exchange.scope, exchange.headers
         host = check_host(headers, self._names)
-        check_origin(scope["method"], headers, host)
+        method, path = scope["method"], self._path(scope)
+        check_origin(method, headers, host, page=is_page(method, path))
         _check_query(scope["query_string"])
-        scope["path"] = self._path(scope)
+        scope["path"] = path
         route, parameters = self._match(scope)
         level = self.levels.get(getattr(route, "endpoint", _undeclared))
         if level is None:
@@ -167,7 +178,11 @@ class Gate:
         is_read = exchange.scope["method"] in READING
         if not is_read and not hmac.compare_digest(shown.encode(), session.csrf.encode()):
             raise Refused(403, "csrf", "A session writes with X-CSRF-Token only.")
-        return caller_of(token)
+        return replace(caller_of(token), csrf=session.csrf)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _undeclared() -> NoReturn:

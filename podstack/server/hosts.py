@@ -40,18 +40,28 @@ def check_host(headers: Headers, names: frozenset[str]) -> str:
     return hosts[0]
 
 
-def check_origin(method: str, headers: Headers, host: str) -> None:
+def check_origin(method: str, headers: Headers, host: str, *, page: bool = False) -> None:
     """
+    Args:
+        page: whether a page is asked for: a link of another site may lead there.
+
     Raises:
         Refused: a browser says that a page of another site sent this.
     """
     sites = headers.get("sec-fetch-site", [])
-    if _FOREIGN.intersection(site.strip().lower() for site in sites):
+    is_foreign = _FOREIGN.intersection(site.strip().lower() for site in sites)
+    if is_foreign and not (page and method == "GET" and _navigates(headers)):
         raise _foreign()
     if method not in READING and not all(
         _is_same(origin, host) for origin in headers.get("origin", [])
     ):
         raise _foreign()
+
+
+def _navigates(headers: Headers) -> bool:
+    """Whether a person goes there, in a window of its own: no script and no frame reads it."""
+    modes, places = headers.get("sec-fetch-mode", []), headers.get("sec-fetch-dest", [])
+    return modes == ["navigate"] and places == ["document"]
 
 
 def _is_same(origin: str, host: str) -> bool:

@@ -166,8 +166,8 @@ def _compared(found: Comparison) -> dict[str, Any]:
 # Shared with the questions about one run -----------------------------------------------------
 
 
-def answer(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+def answer(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
 
 
 def reader_of(here: Context) -> ProjectReader:

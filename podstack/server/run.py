@@ -63,6 +63,25 @@ def serve(settings: ServerSettings, told: Callable[[str], None]) -> None:
         uvicorn.Server(made).run(sockets=[listening])
 
 
+def next_free(port: int) -> int:
+    """This port of the machine itself, or the first free one of the twenty after it.
+
+    Raises:
+        UsageError: none of them is free.
+    """
+    for place in range(port, min(port + 20, 65536)):
+        try:
+            listening = _bound("127.0.0.1", place)
+        except UsageError:
+            continue
+        listening.close()
+        return place if place else 0
+    raise UsageError(
+        f"Ports {port} to {port + 19} are all taken. Choose another with --port, "
+        "or let --port 0 find one."
+    )
+
+
 def uvicorn_config(settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn runs one process of the server. Can be pickled, for worker processes."""
     factory: Callable[[], Gate] = partial(create_app, settings)

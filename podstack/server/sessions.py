@@ -66,6 +66,25 @@ class Sessions:
             return None
         return Session(facts["t"], self._csrf(facts["n"]))
 
+    def sign(self, purpose: str, facts: dict[str, Any]) -> str:
+        """Facts that nobody else can have written, for one purpose other than a cookie."""
+        if not self._secret:
+            self.prepare()
+        return str(_signer(self._secret, purpose).dumps(facts))
+
+    def signed(self, purpose: str, text: str) -> dict[str, Any] | None:
+        """What `sign` was given, by any server of this store; None for anything else."""
+        for _ in range(2):
+            try:
+                if self._secret:
+                    facts: dict[str, Any] = _signer(self._secret, purpose).loads(text)
+                    return facts
+            except BadData:
+                pass  # another server may have made the secret: look once more
+            if not self._renewed():
+                return None
+        return None
+
     def _facts(self, cookie: str) -> dict[str, Any] | None:
         if not self._secret:
             return None
@@ -98,7 +117,7 @@ class Sessions:
         return self._load()  # of two servers that start at once, one secret stays
 
 
-def _signer(secret: bytes) -> URLSafeSerializer:
+def _signer(secret: bytes, purpose: str = "session") -> URLSafeSerializer:
     return URLSafeSerializer(
-        secret, salt="podstack.session", signer_kwargs={"digest_method": hashlib.sha256}
+        secret, salt=f"podstack.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
     )

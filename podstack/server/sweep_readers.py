@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, NamedTuple
 
 from podstack.clock import monotonic
 from podstack.errors import DamagedError, NotFoundError
@@ -67,11 +67,45 @@ class _Open:
             return _seen(self._register) if self._register.exists else None
 
 
+class Computed:
+    """What took time to compute, the latest answers. Safe from threads.
+
+    Two threads that ask for the same at once compute it once.
+    """
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        found = self._known(key)
+        if found is not None:
+            return found
+        with self._turn:
+            found = self._known(key)
+            return self._keep(key, make()) if found is None else found
+
+    def _known(self, key: Hashable) -> Any:
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+            return self._answers.get(key)
+
+    def _keep(self, key: Hashable, answer: Any) -> Any:
+        with self._lock:
+            self._answers[key] = answer
+            while len(self._answers) > _KEPT:
+                self._answers.popitem(last=False)
+        return answer
+
+
 class SharedSweeps:
-    """The sweeps of one project. Safe from threads."""
+    """The sweeps of one project. Safe from threads. computed: answers kept for asking again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.computed = Computed()
         self._written = 0
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from podstack import clock, keys, oplog
+from podstack import clock, config, keys, oplog
 from podstack.clock import hybrid_clock, monotonic
 from podstack.errors import BackendError, NotFoundError
 from podstack.forks import renew_in_child
@@ -101,17 +101,22 @@ class Register:
 
     # What is written -----------------------------------------------------------------------
 
-    def edit(self, changes: Mapping[str, JsonValue]) -> None:
+    def edit(self, changes: Mapping[str, JsonValue], *, author: str = "") -> None:
         """Set facts of the sweep as a writer of its own; the store has them when this returns.
+
+        Args:
+            author: whose edit it is. Default: the user of this process.
 
         Raises:
             BackendError: it does not take them.
         """
         if not self.store.disabled:
             self.store.prepare()
-        op = Op(hybrid_clock.next(), writer_id(), changes)
+        writer = writer_id()
+        signed = {**changes, f"authors/{writer}": author or config.user()}
+        op = Op(hybrid_clock.next(), writer, signed)
         key = self.store.keys.sweep_log(self.id, op.writer)
-        self.store.backend.put(key, oplog.encode(op.stamp, changes))
+        self.store.backend.put(key, oplog.encode(op.stamp, signed))
         self._hear([op])
 
     def write(self, number: int, facts: Mapping[str, JsonValue]) -> None:

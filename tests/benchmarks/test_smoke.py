@@ -30,6 +30,7 @@ _SLOW = (
     *("remote", "latency", "shipping", "server", "sweeps"),  # they wait for stores
     *("keras", "transformers", "accelerate"),  # they load a framework and train, as lightning does
 )
+_UI = ("ui",)  # it needs a browser
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +50,12 @@ def tables_in(output: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "subject", [*_SUBJECTS, *(pytest.param(name, marks=pytest.mark.slow) for name in _SLOW)]
+    "subject",
+    [
+        *_SUBJECTS,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in _SLOW),
+        *(pytest.param(name, marks=pytest.mark.ui) for name in _UI),
+    ],
 )
 def test_every_table_of_a_subject_has_a_ratio_in_every_row(subject: str) -> None:
     done = benchmarks(subject, "--quick")
@@ -69,5 +75,5 @@ def test_a_subject_that_is_none_is_refused_with_those_that_are() -> None:
     done = benchmarks("lgo")
 
     assert done.returncode == 2
-    for subject in (*_SUBJECTS, *_SLOW):
+    for subject in (*_SUBJECTS, *_SLOW, *_UI):
         assert subject in done.stderr

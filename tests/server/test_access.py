@@ -54,6 +54,10 @@ def test_85_what_is_public_is_known_by_name() -> None:
         ("HEAD", "/healthz"),
         ("POST", "/api/v1/session"),
         ("DELETE", "/api/v1/session"),
+        ("POST", "/api/v1/session/code"),
+        ("GET", "/login"),
+        ("GET", "/static/{path:path}"),
+        ("HEAD", "/static/{path:path}"),
     }
 
 
@@ -336,7 +340,7 @@ def log_in(team: Any, token: str) -> tuple[str, str]:
     assert answer.status == 200, answer.raw
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "samesite=lax" in cookie.lower()
+    assert "samesite=strict" in cookie.lower()
     return cookie.partition(";")[0], answer.json["csrf"]
 
 

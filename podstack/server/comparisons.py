@@ -1,0 +1,131 @@
+"""Many runs beside one another as columns: what the Compare page draws all of its panels from.
+
+One answer holds up to 1,000 runs. Of names it holds the most frequent ones, and says how many it
+left out. A parameter's value that is longer than 2,000 characters is cut, with its length and a
+part of its hash at the end, so that what differs still differs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from fastapi import Query
+from starlette.responses import Response
+
+from podstack import columns, query
+from podstack.columns import HIDDEN
+from podstack.compare import MOST
+from podstack.directions import direction_of
+from podstack.errors import UsageError
+from podstack.index.wire import floats
+from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.questions import Text, answer, at_most, experiment_of, reader_of, texts
+
+if TYPE_CHECKING:
+    from podstack.index import RunRow
+    from podstack.server.readers import ProjectReader
+
+DEFAULT = 500  # runs, where an experiment is compared as a whole
+MOST_PARAMS = 500
+MOST_METRICS = 300
+LONGEST_VALUE = 2_000  # characters of a parameter's value
+
+_FACTS = ("id", "name", "status", "experiment_id", "experiment", "user", "created", "duration")
+
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+
+routes = Routes()
+
+
+@routes.add("GET", "/projects/{project}/compare/columns", VIEWER)
+def compared_columns(
+    here: Here,
+    runs: Text = "",
+    experiment: str | None = None,
+    filter: Text = "",
+    order_by: Text = "-created",
+    limit: Limit = DEFAULT,
+) -> Response:
+    """The runs of these ids in their order, or else those of an experiment that match a filter.
+
+    `missing` are the ids that there is no run of; `total` is how many there are without the limit.
+    """
+    wanted = list(dict.fromkeys(at_most("runs", texts(runs), MOST)))
+    reader = reader_of(here)
+    reader.index.refresh()
+    if wanted:
+        rows = reader.index.rows(wanted)
+        found = {row.id for row in rows}
+        return answer(as_columns(rows, [run for run in wanted if run not in found], len(rows)))
+    rows, total = _matching(reader, experiment, filter, order_by, limit)
+    return answer(as_columns(rows, [], total))
+
+
+def _matching(
+    reader: ProjectReader, experiment: str | None, filter: str, order_by: str, limit: int
+) -> tuple[list[RunRow], int]:
+    if experiment is None and not filter:
+        raise UsageError("Say which runs: runs, an experiment, or a filter.")
+    where, order = query.condition(filter, None, []), query.order_of(texts(order_by))
+    inside = None if experiment is None else experiment_of(reader, experiment).id
+    rows = reader.index.runs(where, order, inside, False, limit, 0)
+    return rows, reader.index.count(where, inside, False)
+
+
+def as_columns(rows: Sequence[RunRow], missing: Sequence[str], total: int) -> dict[str, Any]:
+    """The runs as lists of one length: facts, parameters that differ, and metrics."""
+    params, more_params = _frequent((name for row in rows for name in row.params), MOST_PARAMS)
+    metrics, more_metrics = _frequent(
+        (name for row in rows for name in row.metrics if not name.startswith(HIDDEN)),
+        MOST_METRICS,
+    )
+    equal = [name for name in params if len(rows) > 1 and columns.are_equal(name, rows)]
+    varied = [name for name in params if name not in set(equal)]
+    return {
+        "runs": {fact: [getattr(row, fact) for row in rows] for fact in _FACTS},
+        "params": {name: [_cut(row.params.get(name)) for row in rows] for name in varied},
+        "absent": _absent(varied, rows),
+        "equal_params": {name: _cut(rows[0].params[name]) for name in equal},
+        "metrics": {name: _figures(name, rows) for name in metrics},
+        "directions": {name: direction_of(name) for name in metrics},
+        "more_params": more_params,
+        "more_metrics": more_metrics,
+        "missing": list(missing),
+        "total": total,
+    }
+
+
+def _frequent(names: Iterable[str], most: int) -> tuple[list[str], int]:
+    """The names that most runs have, in the order of their first coming, and how many are left."""
+    counts = Counter(names)
+    kept = {name for name, _ in counts.most_common(most)}
+    return [name for name in counts if name in kept], len(counts) - len(kept)
+
+
+def _absent(names: Iterable[str], rows: Sequence[RunRow]) -> dict[str, list[int]]:
+    """The places of the runs that lack a parameter: null among its values may be None as well."""
+    places = {n: [at for at, row in enumerate(rows) if n not in row.params] for n in names}
+    return {name: found for name, found in places.items() if found}
+
+
+def _figures(name: str, rows: Sequence[RunRow]) -> dict[str, list[Any]]:
+    found = [row.metrics.get(name) for row in rows]
+    return {
+        part: [None if one is None else floats([getattr(one, part)])[0] for one in found]
+        for part in ("last", "min", "max")
+    }
+
+
+def _cut(value: Any) -> Any:
+    """A value as it is, if it is short; of a long one the beginning of its text."""
+    if not isinstance(value, (str, list, dict)):
+        return value
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    if len(text) <= LONGEST_VALUE:
+        return value
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{text[:LONGEST_VALUE]} … {len(text):,} characters, {digest}"

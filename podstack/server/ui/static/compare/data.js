@@ -1,0 +1,113 @@
+/**
+ * The answer of `compare/columns` as something to ask: runs are numbers 0 … count - 1, in the
+ * order of the answer; a column is a parameter (`params.lr`) or a metric (`metrics.val_acc`).
+ */
+
+const WORDS = { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity };
+
+/** A metric's figure as a number; null where the run has none. */
+export const real = (value) => (typeof value === "string" ? WORDS[value] : value ?? null);
+
+/** The kind and the name of a column: `["params", "opt.lr"]`. */
+export function split(key) {
+  const at = key.indexOf(".");
+  return [key.slice(0, at), key.slice(at + 1)];
+}
+
+/** The name of a column without its kind. */
+export const nameOf = (key) => split(key)[1];
+
+/** Which figure of a metric stands for it: "last", or the "best" where the name says which. */
+export function partOf(direction, use = "best") {
+  if (use === "last" || !direction) return "last";
+  return direction === "minimize" ? "min" : "max";
+}
+
+/** Equal, and of one kind; lists and dicts by what is in them. */
+export function same(a, b) {
+  if (Object.is(a, b) || a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function sorted(value) {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!value || typeof value !== "object") return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
+}
+
+export class Compared {
+  /** @param answer what the server said; @param use "best" or "last": the figure of a metric */
+  constructor(answer, use = "best") {
+    this.runs = answer.runs;
+    this.ids = answer.runs.id;
+    this.count = this.ids.length;
+    this.places = new Map(this.ids.map((id, at) => [id, at]));
+    this.params = answer.params;
+    this.equal = answer.equal_params;
+    this.directions = answer.directions;
+    this.use = use;
+    this.absent = new Map(Object.entries(answer.absent).map(([n, places]) => [n, new Set(places)]));
+    this.metrics = figures(answer.metrics);
+    this.more = { params: answer.more_params, metrics: answer.more_metrics };
+  }
+
+  /** Every run, as places. */
+  get all() {
+    return this.ids.map((_, at) => at);
+  }
+
+  /** The value in a column; undefined where the run has none. */
+  value(key, run) {
+    const [kind, name] = split(key);
+    if (kind === "metrics") return this.figure(name, run) ?? undefined;
+    if (name in this.equal) return this.equal[name];
+    if (!(name in this.params) || this.absent.get(name)?.has(run)) return undefined;
+    return this.params[name][run];
+  }
+
+  values(key, runs = this.all) {
+    return runs.map((run) => this.value(key, run));
+  }
+
+  /** A figure of a metric: a number, or null. */
+  figure(metric, run, part = partOf(this.directions[metric], this.use)) {
+    return this.metrics[metric]?.[part][run] ?? null;
+  }
+
+  /** How a column is called in the filter language. */
+  named(key) {
+    const [kind, name] = split(key);
+    const part = kind === "metrics" ? partOf(this.directions[name], this.use) : "last";
+    return `${kind}.${quoted(name)}${part === "last" ? "" : `.${part}`}`;
+  }
+
+  /** The metric that most of the runs have; of several the one that says which way is better. */
+  commonMetric() {
+    const rank = (name) => [
+      this.metrics[name].last.filter((value) => value !== null).length,
+      this.directions[name] ? 1 : 0,
+      /(^|[^a-z])(val|valid|validation|test|eval|dev)([^a-z]|$)/i.test(name) ? 1 : 0,
+    ];
+    const ranked = Object.keys(this.metrics).map((name) => [name, rank(name)]);
+    ranked.sort(([, a], [, b]) => b[0] - a[0] || b[1] - a[1] || b[2] - a[2]);
+    return ranked[0]?.[0] ?? null;
+  }
+}
+
+function figures(metrics) {
+  const parts = ({ last, min, max }) => ({
+    last: last.map(real), min: min.map(real), max: max.map(real),
+  });
+  return Object.fromEntries(Object.entries(metrics).map(([name, told]) => [name, parts(told)]));
+}
+
+const PLAIN = /^[A-Za-z][A-Za-z0-9_]*$/;
+const KEYWORDS = new Set(["and", "or", "not", "in", "is", "contains", "nan", "none", "missing",
+  "true", "false", "inf", "asc", "desc"]);
+
+/** A name for the filter language: in backticks where it is not one plain word. */
+export function quoted(name) {
+  const plain = PLAIN.test(name) && !KEYWORDS.has(name.toLowerCase());
+  return plain ? name : `\`${name.replaceAll("`", "``")}\``;
+}

@@ -1,0 +1,58 @@
+/**
+ * Curves of several runs as one: the mean over the runs and a band around it, on steps that all
+ * of them share. A run counts from its first point to its last; between its points it is a line.
+ */
+
+const POINTS = 200;
+
+/**
+ * @param {{x: number[], mean: number[]}[]} curves one a run, x rising
+ * @param {"minmax"|"std"} band lowest to highest run, or one standard deviation to each side
+ * @returns {{x, mean, min, max, last, count}} columns of one length; empty without points
+ */
+export function grouped(curves, band = "minmax") {
+  const drawn = curves.map(finite).filter(({ x }) => x.length);
+  const columns = { x: [], mean: [], min: [], max: [], last: [], count: [] };
+  for (const x of grid(drawn)) {
+    const values = drawn.map((curve) => at(curve, x)).filter((value) => value !== null);
+    if (values.length) add(columns, x, values, band);
+  }
+  return columns;
+}
+
+function add(columns, x, values, band) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  columns.x.push(x);
+  columns.mean.push(mean);
+  columns.last.push(mean);
+  columns.min.push(band === "std" ? mean - spread : Math.min(...values));
+  columns.max.push(band === "std" ? mean + spread : Math.max(...values));
+  columns.count.push(values.length);
+}
+
+function finite({ x, mean }) {
+  const kept = x.map((_, at) => at).filter((at) => Number.isFinite(mean[at]) && Number.isFinite(x[at]));
+  return { x: kept.map((at) => x[at]), y: kept.map((at) => mean[at]) };
+}
+
+/** The steps of the longest curve where all are short, else `POINTS` from the first to the last. */
+function grid(curves) {
+  const all = [...new Set(curves.flatMap(({ x }) => x))].sort((a, b) => a - b);
+  if (all.length <= POINTS) return all;
+  const [lo, hi] = [all[0], all.at(-1)];
+  return Array.from({ length: POINTS }, (_, step) => lo + ((hi - lo) * step) / (POINTS - 1));
+}
+
+/** The value of a curve at x, between its points; null beyond its ends. */
+function at({ x: xs, y: ys }, x) {
+  if (x < xs[0] || x > xs.at(-1)) return null;
+  let [low, high] = [0, xs.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (xs[middle] <= x) low = middle;
+    else high = middle;
+  }
+  if (xs[high] === xs[low]) return ys[low];
+  return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
+}

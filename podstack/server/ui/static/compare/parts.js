@@ -1,0 +1,95 @@
+/** Small pieces that several panels of the Compare page are made of. */
+
+import { clear, el } from "../core/dom.js";
+import { number } from "../core/format.js";
+import { projectUrl } from "../core/page.js";
+import { textOf } from "./dimensions.js";
+
+/** Where a run's own page is. */
+export const runUrl = (view, run, tab = "") =>
+  projectUrl(`/runs/${encodeURIComponent(view.idOf(run))}${tab}`);
+
+/** A run as its colour and its name, which leads to it. */
+export function runLabel(view, run) {
+  const label = el("a", { class: "run-label", href: runUrl(view, run), title: view.nameOf(run) },
+    dot(view, run), el("span", { class: "cut" }, view.nameOf(run)));
+  if (run === view.baseline) label.append(el("small", { class: "base-word" }, "baseline"));
+  return label;
+}
+
+/** The colour of a run; a ring where too many are shown for each to have one. */
+export function dot(view, run) {
+  const mark = el("span", { class: "dot", "aria-hidden": "true" });
+  if (view.isColored) mark.style.background = view.styleOf(run).color;
+  else mark.classList.add("plain");
+  return mark;
+}
+
+/** What a panel says where it has nothing to draw. */
+export function emptyBox(body, title, text) {
+  clear(body).append(el("div", { class: "empty" }, el("p", { class: "empty-title" }, title),
+    text ? el("p", { class: "muted" }, text) : ""));
+  body.dataset.state = "empty";
+}
+
+/** A select with its label. @param options [value, text][] */
+export function select(label, options, value, onChange) {
+  const field = el("select", {}, ...options.map(([key, text]) => el("option", { value: key }, text)));
+  field.value = value;
+  field.addEventListener("change", () => onChange(field.value));
+  return el("label", { class: "field" }, el("span", {}, label), field);
+}
+
+/** A check box with its label. */
+export function toggle(label, checked, onChange) {
+  const box = el("input", { type: "checkbox" });
+  box.checked = checked;
+  box.addEventListener("change", () => onChange(box.checked));
+  return el("label", { class: "toggle" }, box, el("span", {}, label));
+}
+
+/** One of a few words, as radio buttons that look like one bar. @param options [value, text][] */
+export function segmented(label, options, value, onChange) {
+  const bar = el("div", { class: "segmented", role: "group", "aria-label": label });
+  for (const [key, text] of options) {
+    const button = el("button", { type: "button", "aria-pressed": String(key === value) }, text);
+    button.addEventListener("click", () => onChange(key));
+    bar.append(button);
+  }
+  return bar;
+}
+
+/** Put tools in place without taking the focus from the one that was used. */
+export function setTools(host, ...tools) {
+  const order = focusable(host);
+  const at = order.indexOf(document.activeElement);
+  clear(host).append(...tools.filter(Boolean));
+  if (at >= 0) focusable(host)[Math.min(at, focusable(host).length - 1)]?.focus();
+}
+
+const focusable = (host) => [...host.querySelectorAll("button, select, input, a[href]")];
+
+/** `3 parameters`, `1 parameter`. */
+export const counted = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+
+/** A name of a column for people: parameters as they are, metrics too. */
+export const labelOf = (key) => key.slice(key.indexOf(".") + 1);
+
+/** The columns as options of a select, in groups. @param none the text of no choice at all */
+export function columnSelect(view, label, value, onChange, none = null) {
+  const field = el("select", {});
+  if (none !== null) field.append(el("option", { value: "" }, none));
+  for (const [kind, words] of [["params", "Parameters"], ["metrics", "Metrics"]]) {
+    const keys = view.columns.filter((key) => key.startsWith(`${kind}.`));
+    if (keys.length) field.append(el("optgroup", { label: words }, ...keys.map((key) => el("option", { value: key }, labelOf(key)))));
+  }
+  field.value = value;
+  field.addEventListener("change", () => onChange(field.value));
+  return el("label", { class: "field" }, el("span", {}, label), field);
+}
+
+/** What a tooltip says of a run: its name, and its value in each of some columns. */
+export function tipOf(view, run, keys) {
+  const shown = (value) => (typeof value === "number" ? number(value) : textOf(value).slice(0, 60));
+  return [view.nameOf(run), ...keys.map((key) => `${labelOf(key)}: ${shown(view.compared.value(key, run))}`)];
+}

@@ -1,0 +1,143 @@
+/**
+ * The Compare page: asks once for the runs as columns, and gives them to its panels. The whole view
+ * stands in the link, so that whoever opens it sees the same.
+ */
+
+import { get } from "../core/api.js";
+import { runColors } from "../core/colors.js";
+import { $, clear, el } from "../core/dom.js";
+import { page } from "../core/page.js";
+import { readState, writeState } from "../core/state.js";
+import { onTheme } from "../core/colors.js";
+import { brushLine } from "../compare/brush_line.js";
+import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
+import { shadeOf } from "../compare/shades.js";
+import { strip } from "../compare/strip.js";
+import { DEFAULTS, View } from "../compare/view.js";
+
+/** Each panel is a module of its own, asked for when it comes into sight. */
+const PANELS = {
+  params: () => import("../compare/params_panel.js"),
+  metrics: () => import("../compare/metrics_panel.js"),
+  curves: () => import("../compare/curves_panel.js"),
+  parallel: () => import("../compare/parallel_panel.js"),
+  importance: () => import("../compare/importance_panel.js"),
+  scatter: () => import("../compare/scatter_panel.js"),
+  bars: () => import("../compare/bars_panel.js"),
+  texts: () => import("../compare/texts_panel.js"),
+};
+
+const MARGIN = "300px"; // below and above the window
+
+const palette = {
+  forRuns: (ids) => runColors(ids),
+  shade: (share) => shadeOf(share, isDark()),
+};
+
+const isDark = () => document.documentElement.dataset.theme === "dark";
+
+function asked({ runs, experiment, q }) {
+  if (runs.length) return { runs };
+  return { experiment: experiment || page.data.experiment?.id, filter: q };
+}
+
+async function load(view) {
+  const { state } = view;
+  if (!state.runs.length && !state.experiment) return nothing(view);
+  try {
+    view.load(await get("/compare/columns", asked(state)));
+  } catch (error) {
+    return failed(view, error);
+  }
+  if (!view.compared.count) return nothing(view);
+  title(view);
+  if (view.isDrawn) view.redraw();
+  else drawAll(view);
+}
+
+function drawAll(view) {
+  view.isDrawn = true;
+  strip(view, $("#strip"));
+  headTools(view);
+  brushLine(view, $("#brush-line"));
+  watch(view);
+}
+
+/** Panels are drawn once they are near the window, and all of them for paper. */
+function watch(view) {
+  const bodies = [...document.querySelectorAll(".card-body")];
+  const observer = new IntersectionObserver(
+    (entries) => entries.forEach(({ target, isIntersecting }) => see(view, target, isIntersecting)),
+    { rootMargin: MARGIN },
+  );
+  bodies.forEach((body) => observer.observe(body));
+  window.addEventListener("beforeprint", () => bodies.forEach((body) => see(view, body, true)));
+}
+
+const opened = new Set();
+
+/** A panel came into sight or went. One that fails says so in its own place, and leaves the others. */
+async function see(view, body, isSeen) {
+  const { id } = body.closest("section");
+  try {
+    view.see(body, isSeen);
+    if (!isSeen || opened.has(id)) return;
+    opened.add(id);
+    const panel = await PANELS[id]();
+    panel.open(view, body, $(`#${id}-tools`));
+  } catch (error) {
+    opened.delete(id);
+    emptyBox(body, "This panel could not be drawn", error.message);
+    body.dataset.state = "error";
+  }
+}
+
+function headTools(view) {
+  view.on(["obj", "use", "runs"], () => {
+    const names = Object.keys(view.compared.metrics);
+    setTools($("#compare-tools"),
+      names.length > 0 && select("Objective", names.map((name) => [name, name]), view.objective.slice(8), (obj) => view.change({ obj })),
+      names.length > 0 && segmented("Figure of the objective", [["best", "Best"], ["last", "Last"]], view.state.use, (use) => view.change({ use })));
+  });
+}
+
+function title(view) {
+  const whole = page.data.experiment?.name;
+  const { count } = view.compared;
+  const over = view.total > count ? `first ${count.toLocaleString("en")} of ${counted(view.total, "run")}` : counted(count, "run");
+  const text = whole && !view.state.runs.length ? `${over} of ${whole}` : over;
+  $("#compare-title").textContent = `Compare ${text}`;
+}
+
+function nothing(view) {
+  const isFilter = Boolean(view.state.experiment);
+  message(view, isFilter ? "No run matches" : "No runs to compare",
+    isFilter ? "No run of this experiment matches the filter of this link." : "Search for one below, or select runs in a runs table and press Compare.");
+}
+
+function failed(view, error) {
+  const again = el("button", { type: "button", class: "button" }, "Try again");
+  again.addEventListener("click", () => load(view));
+  message(view, "The runs could not be read", error.message, "error", again);
+}
+
+function message(view, head, text, state = "empty", extra = "") {
+  const host = $("#strip");
+  emptyBox(host, head, text);
+  host.firstElementChild.append(extra);
+  host.dataset.state = state;
+  for (const body of document.querySelectorAll(".card-body")) emptyBox(body, head, "");
+}
+
+function start() {
+  const view = new View(readState(DEFAULTS), (changes, options) => writeState(changes, options), palette);
+  view.reload = () => load(view);
+  onTheme(() => view.isDrawn && view.redraw());
+  window.addEventListener("popstate", () => {
+    Object.assign(view.state, readState(DEFAULTS));
+    load(view);
+  });
+  load(view);
+}
+
+start();

@@ -1,0 +1,96 @@
+"""The pages of sweeps: the list, the form that makes one, and the monitor.
+
+The lists and the monitor ask `…/sweeps` and draw; the form asks `…/sweeps/check` while one types.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from podstack.errors import DamagedError
+from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.errors import Refused
+from podstack.server.questions import Text, experiment_of, reader_of
+from podstack.server.ui.rendering import page
+
+routes = Routes(prefix="")
+
+
+@routes.add("GET", "/projects/{project}/sweeps", VIEWER)
+def sweeps_page(here: Here, request: Request) -> Response:
+    """All sweeps of a project."""
+    return _list(here, request, None)
+
+
+@routes.add("GET", "/projects/{project}/experiments/{experiment}/sweeps", VIEWER)
+def experiment_sweeps_page(here: Here, request: Request, experiment: str) -> Response:
+    """The sweeps of an experiment."""
+    return _list(here, request, _experiment(here, experiment))
+
+
+@routes.add("GET", "/projects/{project}/sweeps/new", VIEWER)
+def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Response:
+    """The form that makes a sweep; whoever may not edit can still write a snippet with it."""
+    reader = reader_of(here)
+    reader.index.refresh()
+    chosen = _experiment(here, experiment) if experiment else None
+    return page(
+        here,
+        request,
+        "sweep_new.html",
+        title="New sweep",
+        data={"experiment": chosen, "may_edit": here.role >= EDITOR},
+        active="sweeps",
+        scripts=("pages/sweep_new.js",),
+        styles=("compare.css", "sweeps.css"),
+        experiment=chosen,
+        may_edit=here.role >= EDITOR,
+    )
+
+
+@routes.add("GET", "/projects/{project}/sweeps/{sweep}", VIEWER)
+def sweep_page(here: Here, request: Request, sweep: str) -> Response:
+    """The monitor of one sweep, by its id or name."""
+    try:
+        seen = reader_of(here).sweeps.one(sweep)
+    except DamagedError as error:
+        raise Refused(422, "damaged", str(error)) from None
+    definition = seen.definition
+    return page(
+        here,
+        request,
+        "sweep.html",
+        title=definition.name or definition.id,
+        data={"sweep": definition.id, "may_edit": here.role >= EDITOR},
+        active="sweeps",
+        scripts=("pages/sweep.js",),
+        styles=("compare.css", "sweeps.css"),
+        sweep=definition,
+        state=seen.status,
+        may_edit=here.role >= EDITOR,
+    )
+
+
+def _list(here: Context, request: Request, experiment: dict[str, Any] | None) -> Response:
+    return page(
+        here,
+        request,
+        "sweeps.html",
+        title=f"Sweeps of {experiment['name']}" if experiment else "Sweeps",
+        data={"experiment": experiment},
+        active="sweeps",
+        scripts=("pages/sweeps.js",),
+        styles=("sweeps.css",),
+        experiment=experiment,
+        may_edit=here.role >= EDITOR,
+    )
+
+
+def _experiment(here: Context, wanted: str) -> dict[str, Any]:
+    reader = reader_of(here)
+    reader.index.refresh()
+    row = experiment_of(reader, wanted)
+    return {"id": row.id, "name": row.name}

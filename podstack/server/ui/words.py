@@ -1,0 +1,121 @@
+"""Figures and times as words, as the pages write them; static/core/format.js writes the same.
+
+Times are `<time>` elements in UTC, which the page's script puts into the reader's own zone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from markupsafe import Markup
+
+from podstack import clock
+
+NOTHING = "–"
+_MARGIN = 4  # significant digits
+
+
+def number(value: float | str | None) -> str:
+    """Four significant digits: `0.9342`, `12,840`, `4.74e-5`."""
+    if value is None or isinstance(value, (str, bool)):
+        return NOTHING if value is None else str(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if not 1e-3 <= abs(value) < 1e7:
+        return _scientific(value)
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    if abs(value) < 1:
+        return f"{value:.{_MARGIN - 1 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
+    text = f"{value:,.{max(_MARGIN - whole, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _scientific(value: float) -> str:
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for size, unit, lesser_size, lesser in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // lesser_size
+            return f"{whole // size} {unit} {rest} {lesser}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def size(count: float | None) -> str:
+    """Bytes: `812 B`, `1.4 kB`, `3.2 GB`."""
+    if count is None:
+        return NOTHING
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(amount) < 1000 or unit == "TB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
+        amount /= 1000
+    return NOTHING
+
+
+def moment(time: float | None) -> Markup:
+    """An absolute time."""
+    return _time(time, lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC", "moment")
+
+
+def ago(time: float | None) -> Markup:
+    """A time as its distance from now."""
+    return _time(time, lambda at: since(clock.now() - at.timestamp()), "ago")
+
+
+def since(seconds: float) -> str:
+    """`just now`, `12 s ago`, `3 min ago`, `5 h ago`, `yesterday`, `12 d ago`, `3 mo ago`."""
+    if seconds < 5:
+        return "just now"
+    for limit, size_, unit in (
+        (60, 1, "s"),
+        (3600, 60, "min"),
+        (86400, 3600, "h"),
+        (60 * 86400, 86400, "d"),
+        (730 * 86400, 30 * 86400, "mo"),
+    ):
+        if seconds < limit:
+            return f"{int(seconds // size_)} {unit} ago"
+    return f"{int(seconds // (365 * 86400))} y ago"
+
+
+def _time(time: float | None, told: Callable[[datetime], str], kind: str) -> Markup:
+    if time is None:
+        return Markup(NOTHING)
+    try:
+        at = datetime.fromtimestamp(time, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return Markup(NOTHING)
+    return Markup('<time datetime="{}" data-time="{}" data-as="{}">{}</time>').format(
+        at.isoformat(), repr(float(time)), kind, told(at)
+    )
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "duration": duration,
+    "bytes": size,
+    "moment": moment,
+    "ago": ago,
+}

@@ -1,0 +1,205 @@
+"""A real Chromium for tests of pages, which forgives nothing.
+
+Whatever a page's console calls an error or a warning, each report of its content security policy,
+each error of a script, each request that fails and each answer of 500 or more is a problem;
+`Watch.check` raises them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
+
+TIMEOUT = 20_000.0  # milliseconds that anything on a page may take
+_FLAGS = (
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+    ),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+# Both run before any script of the page. What an attack calls is `stolen`.
+_LISTEN = """
+addEventListener('securitypolicyviolation', event => console.error(
+  `CSP ${event.violatedDirective} blocks ${event.blockedURI} in ${event.sourceFile}`));
+window.stolen = what => console.error(`stolen ${what}`);
+"""
+_SETTLED = """() => {
+  const open = element => {
+    const box = element.getBoundingClientRect();
+    return box.width > 0 && box.bottom > 0 && box.top < innerHeight;
+  };
+  return document.readyState === 'complete'
+    && ![...document.querySelectorAll('[data-state="loading"]')].some(open);
+}"""
+
+
+def chromium() -> str:
+    """The browser's program: PODSTACK_CHROMIUM, or what the system has; empty without one."""
+    named = os.environ.get("PODSTACK_CHROMIUM")
+    if named:
+        return named
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
+
+
+@contextmanager
+def launched(*, options: tuple[str, ...] = ()) -> Iterator[Browser]:
+    """Chromium without a window, for as long as the block lasts."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=[*_FLAGS, *options], timeout=60_000
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watch:
+    """Pages of one context, and everything that went wrong on them.
+
+    Args:
+        base: the URL that paths are below.
+        allowed: pieces of messages that are no problem, for a test that provokes them.
+    """
+
+    def __init__(self, browser: Browser, base: str) -> None:
+        self._browser, self._base = browser, base.rstrip("/")
+        self._contexts: list[BrowserContext] = []
+        self.problems: list[str] = []
+        self.allowed: list[str] = []
+
+    def context(
+        self, *, theme: str = "light", width: int = 1440, height: int = 900
+    ) -> BrowserContext:
+        """A browser's profile of its own: its cookies, storage and cache."""
+        context = self._browser.new_context(
+            base_url=self._base,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if theme == "dark" else "light",
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(TIMEOUT)
+        context.add_init_script(_LISTEN)
+        context.on("page", self._listen)
+        self._contexts.append(context)
+        return context
+
+    def open(self, path: str, *, theme: str = "light", width: int = 1440) -> Page:
+        """A new page at `path`, once all that is in sight has loaded."""
+        page = self.context(theme=theme, width=width).new_page()
+        page.goto(self._base + path, wait_until="load")
+        settle(page)
+        return page
+
+    def check(self) -> None:
+        """Raise all problems at once."""
+        found = [p for p in self.problems if not any(piece in p for piece in self.allowed)]
+        if found:
+            raise AssertionError("The pages had problems:\n" + "\n".join(dict.fromkeys(found)))
+
+    def close(self) -> None:
+        """Close all pages; problems stay."""
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", lambda message: self._said(page, message))
+        page.on("pageerror", lambda error: self._note(page, f"script error: {error}"))
+        page.on("dialog", lambda dialog: self._asked(page, dialog))
+        page.on("requestfailed", lambda request: self._failed(page, request))
+        page.on("response", lambda response: self._answered(page, response))
+
+    def _said(self, page: Page, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._note(page, message.text)
+
+    def _asked(self, page: Page, dialog: Dialog) -> None:
+        self._note(page, f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def _failed(self, page: Page, request: Request) -> None:
+        if "ERR_ABORTED" not in str(request.failure):  # a page that is left ends its requests
+            self._note(page, f"failed: {request.method} {request.url}: {request.failure}")
+
+    def _answered(self, page: Page, response: Response) -> None:
+        if response.status >= 500:
+            self._note(page, f"{response.status} {response.request.method} {response.url}")
+
+    def _note(self, page: Page, text: str) -> None:
+        self.problems.append(f"{page.url}: {text}")
+
+
+def settle(page: Page) -> None:
+    """Wait until no panel in sight says that it is loading."""
+    page.wait_for_function(_SETTLED)
+
+
+def axe_findings(page: Page) -> list[str]:
+    """What axe-core finds of WCAG 2.1 A and AA on the page as it is: a line for each element."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(
+        "tags => axe.run({runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})",
+        _WCAG,
+    )
+    return [
+        f"{rule['id']}: {node['target']}: {node['html'][:160]} ({_why(node)})"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def _why(node: dict[str, Any]) -> str:
+    checks = [*node["any"], *node["all"], *node["none"]]
+    return "; ".join(check["message"] for check in checks)[:200]
+
+
+def overflow(page: Page) -> list[str]:
+    """Elements that make the page scroll sideways; empty where it does not."""
+    found: list[str] = page.evaluate(_OVERFLOW)
+    return found
+
+
+_OVERFLOW = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const scrolls = element => {
+    for (let at = element.parentElement; at; at = at.parentElement)
+      if (/auto|scroll|hidden|clip/.test(getComputedStyle(at).overflowX))
+        return at !== document.body;
+    return false;
+  };
+  const name = e => `${e.tagName.toLowerCase()}#${e.id}.${e.className?.baseVal ?? e.className}`;
+  return ['page is ' + document.documentElement.scrollWidth + ' wide', ...[...document.body
+    .querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > width + 1 && !scrolls(e))
+    .slice(0, 5).map(e => `${name(e)} to ${Math.round(e.getBoundingClientRect().right)}`)];
+}"""
+
+
+def save(page: Page, path: Path) -> None:
+    """A picture of the whole page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, full_page=True)

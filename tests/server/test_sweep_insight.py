@@ -1,0 +1,133 @@
+"""What the monitor of a sweep asks a server."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from podstack import MLOpsClient
+from podstack.sweeps.sweep import Sweep
+from podstack.testing.podstack_server import RunningServer
+from podstack.testing.raw_http import ask
+
+PARAMETERS = {
+    "lr": {"distribution": "log_uniform", "min": 1e-5, "max": 1e-1},
+    "optimizer": {"values": ["adam", "sgd"]},
+    "momentum": {"min": 0.1, "max": 0.9, "when": {"optimizer": "sgd"}},
+}
+
+
+def made(store: Path, trials: int) -> Sweep:
+    client = MLOpsClient(store)
+    sweep = client.create_sweep(
+        client.create_experiment("digits").id, "random", PARAMETERS, "loss", 50, seed=3,
+        direction="minimize",
+    )  # fmt: skip
+    for number in range(1, trials + 1):
+        trial = sweep.suggest()
+        assert trial is not None
+        if number == 4:
+            trial.fail("out of memory")
+        else:
+            trial.complete({"loss": abs(trial.flat_params["lr"] - 0.01) * 10 + 0.1})
+    return sweep
+
+
+def asked(server: RunningServer, sweep: Sweep, question: str) -> Any:
+    path = f"/api/v1/projects/default/sweeps/{sweep.id}/{question}"
+    found = ask(server.port, "GET", path)
+    return found.status, json.loads(found.body)
+
+
+def test_the_outlook_tells_the_history_and_the_best_to_copy(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 8)
+    with RunningServer(tmp_path) as server:
+        status, told = asked(server, sweep, "outlook")
+    assert status == 200
+    assert len(told["history"]) == 7
+    assert told["history"][-1][2] == told["best"]["value"] == sweep.best_value
+    assert ast.literal_eval(told["best"]["as"]["python"]) == sweep.best_params
+    assert told["seconds_left"] >= 0
+    assert told["plateau"] is None
+
+
+def test_a_sweep_without_trials_has_an_outlook_without_a_best(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 0)
+    with RunningServer(tmp_path) as server:
+        _, told = asked(server, sweep, "outlook")
+        _, mattered = asked(server, sweep, "importance")
+        _, surface = asked(server, sweep, "contour?x=lr&y=optimizer")
+    assert told == {"history": [], "seconds_left": None, "plateau": None, "best": None}
+    assert mattered["shares"] == []
+    assert mattered["reason"]
+    assert all(cell is None for row in surface["rows"] for cell in row)
+
+
+def test_few_trials_give_an_importance_of_low_confidence(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 12)
+    with RunningServer(tmp_path) as server:
+        _, told = asked(server, sweep, "importance")
+    assert told["low_confidence"] is True
+    assert told["trials"] == 11
+    assert sum(share for _, share in told["shares"]) == pytest.approx(1)
+
+
+def test_an_importance_is_computed_anew_once_a_trial_has_ended(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 6)
+    with RunningServer(tmp_path) as server:
+        _, before = asked(server, sweep, "importance")
+        trial = sweep.suggest()
+        assert trial is not None
+        trial.complete({"loss": 0.3})
+        after = before
+        for _ in range(100):
+            _, after = asked(server, sweep, "importance")
+            if after["trials"] != before["trials"]:
+                break
+    assert (before["trials"], after["trials"]) == (5, 6)
+
+
+def test_a_contour_has_a_row_for_each_value_of_a_list(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 12)
+    with RunningServer(tmp_path) as server:
+        status, told = asked(server, sweep, "contour?x=lr&y=optimizer")
+    assert status == 200
+    assert (told["columns"], len(told["rows"]), len(told["spots"])) == (32, 2, 11)
+    values = [value for _, _, value, _ in told["spots"]]
+    cells = [cell for row in told["rows"] for cell in row if cell is not None]
+    assert min(values) <= min(cells) <= max(cells) <= max(values)
+
+
+def test_a_contour_of_an_unknown_parameter_names_the_nearest(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 1)
+    with RunningServer(tmp_path) as server:
+        status, told = asked(server, sweep, f"contour?x={quote('optimiser')}&y=lr")
+    assert status == 404
+    assert "optimizer" in json.dumps(told)
+
+
+def test_a_conditional_parameter_shows_only_the_trials_that_have_it(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 12)
+    having = [one for one in sweep.records() if one.counts and "momentum" in one.params]
+    with RunningServer(tmp_path) as server:
+        _, told = asked(server, sweep, "contour?x=momentum&y=lr")
+    assert len(told["spots"]) == len(having) > 0
+
+
+def test_an_importance_by_fanova_is_told_too(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path)
+    space = {"a": {"min": 0.0, "max": 1.0}, "b": {"values": ["x", "y"]}}
+    sweep = client.create_sweep(client.create_experiment("e").id, "random", space, "loss", 10)
+    for _ in range(6):
+        trial = sweep.suggest()
+        assert trial is not None
+        trial.complete({"loss": trial.flat_params["a"]})
+    with RunningServer(tmp_path) as server:
+        status, told = asked(server, sweep, "importance")
+    assert status == 200
+    assert told["shares"][0][0] == "a"

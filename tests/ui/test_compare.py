@@ -1,0 +1,265 @@
+"""The Compare page in a real browser: what one panel does reaches the others, and the link."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from podstack import MLOpsClient
+from podstack.testing.podstack_server import RunningServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.ui
+
+_RUNS = 8
+
+
+@dataclass(frozen=True)
+class Eight:
+    """A server over eight runs of one experiment, and where they are compared."""
+
+    server: RunningServer
+    ids: list[str]
+
+    def url(self, count: int = _RUNS, more: str = "") -> str:
+        runs = quote(json.dumps(self.ids[:count]))
+        return f"{self.server.url}/projects/default/compare?runs={runs}{more}"
+
+    @property
+    def whole(self) -> str:
+        return f"{self.server.url}/projects/default/compare?experiment=eight"
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eight]:
+    folder = tmp_path_factory.mktemp("compared")
+    client = MLOpsClient(folder / "store")
+    experiment = client.create_experiment("eight")
+    ids = []
+    for number in range(_RUNS):
+        params = {"lr": 10.0 ** -(1 + number), "opt": "adam" if number % 2 else "sgd", "seed": 1}
+        with client.start_run(
+            experiment_id=experiment.id, name=f"run-{number}", params=params, capture=False
+        ) as run:
+            for step in range(5):
+                run.log_metrics({"val_acc": 0.5 + number / 100 + step / 1000}, step=step)
+            config = folder / "config.yaml"
+            config.write_text(f"model: m\nlayers: {number}\nend: true\n")
+            run.log_artifact(config)
+        ids.append(run.id)
+    with RunningServer(
+        folder / "store", environment={"PODSTACK_CACHE": str(folder / "cache")}
+    ) as server:
+        yield Eight(server, ids)
+
+
+Opened = Callable[[str], "Page"]
+
+
+@pytest.fixture
+def page(watch_at: Callable[[str], Any], eight: Eight) -> Page:
+    """A strict page of this server."""
+    found: Page = watch_at(eight.server.url).context().new_page()
+    return found
+
+
+@pytest.fixture
+def opened(page: Page) -> Opened:
+    """Opens a comparison and waits for its runs."""
+
+    def open_(url: str) -> Page:
+        page.goto(url)
+        page.wait_for_selector("#strip[data-state=ready]")
+        return page
+
+    return open_
+
+
+def _panel(page: Page, name: str, state: str = "ready") -> Any:
+    """The body of a panel, once it is drawn."""
+    page.locator(f"#{name}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"#{name}-body[data-state={state}]")
+    return page.locator(f"#{name}-body")
+
+
+def _query(page: Page, name: str) -> Any:
+    found = parse_qs(urlsplit(page.url).query).get(name)
+    return found and found[0]
+
+
+def _names(body: Any) -> list[str]:
+    """The runs of a table, in order."""
+    return [
+        text.split("baseline")[0].strip() for text in body.locator(".run-head").all_inner_texts()
+    ]
+
+
+def test_a_brush_filters_table_scatter_bars_and_the_link(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.whole)
+    _panel(page, "parallel")
+    page.locator('.axis-title[data-axis="params.opt"]').focus()
+    page.keyboard.press("ArrowUp")  # takes the lowest category: adam
+
+    assert json.loads(_query(page, "brush")) == {"params.opt": {"in": ["adam"]}}
+    assert "4 of 8 runs" in page.locator("#brush-line").inner_text()
+    assert _panel(page, "scatter").get_attribute("data-points") == "4"
+    assert _panel(page, "bars").get_attribute("data-points") == "4"
+    assert set(_names(_panel(page, "params"))) == {"run-1", "run-3", "run-5", "run-7"}
+    href = page.locator("[data-act=open-filter]").get_attribute("href") or ""
+    assert parse_qs(urlsplit(href).query)["q"] == ["params.opt = 'adam'"]
+
+
+def test_a_drag_on_an_axis_brushes_its_values(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.whole)
+    _panel(page, "parallel")
+    box = page.locator(".axis-stage canvas").last.bounding_box()
+    assert box is not None
+    x = box["x"] + box["width"] - 52  # the last axis: the objective
+    page.mouse.move(x, box["y"] + 14)
+    page.mouse.down()
+    page.mouse.move(x, box["y"] + 150, steps=3)
+    page.mouse.up()
+
+    low, high = json.loads(_query(page, "brush"))["metrics.val_acc"]
+    assert 0.5 < low < high <= 0.575
+    assert _panel(page, "parallel").get_attribute("data-selected") == "4"
+
+
+def test_another_baseline_changes_the_deltas(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(2))
+    second = _panel(page, "metrics").locator("tbody tr td").nth(1)
+    assert "+0.01" in second.inner_text()
+    assert "better" in second.inner_text()
+    page.locator(f'[data-run="{eight.ids[1]}"] [data-act=base]').click()
+
+    assert _query(page, "base") == eight.ids[1]
+    assert "worse" in _panel(page, "metrics").locator("tbody tr td").nth(1).inner_text()
+    assert _names(_panel(page, "params")) == ["run-1", "run-0"]
+
+
+def test_a_hidden_run_leaves_the_charts(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(4))
+    assert _panel(page, "scatter").get_attribute("data-points") == "4"
+    page.locator(f'[data-run="{eight.ids[3]}"] [data-act=eye]').click()
+
+    assert _panel(page, "scatter").get_attribute("data-points") == "3"
+    assert _panel(page, "bars").get_attribute("data-points") == "3"
+    assert _panel(page, "parallel").get_attribute("data-selected") == "3"
+    assert "run-3" not in _names(_panel(page, "metrics"))
+    assert json.loads(_query(page, "hide")) == [eight.ids[3]]
+
+
+def test_a_link_shows_the_same_view_in_a_fresh_page(
+    opened: Opened, eight: Eight, watch_at: Callable[[str], Any]
+) -> None:
+    page = opened(eight.whole)
+    _panel(page, "parallel")
+    title = page.locator('.axis-title[data-axis="params.lr"]')
+    title.focus()
+    for key in ("ArrowRight", "Enter", "ArrowUp"):
+        page.keyboard.press(key)
+    page.locator(f'[data-run="{eight.ids[0]}"] [data-act=eye]').click()
+    page.locator(f'[data-run="{eight.ids[5]}"] [data-act=base]').click()
+    seen = _seen(page)
+    fresh = watch_at(eight.server.url).context().new_page()
+    fresh.goto(page.url)
+    fresh.wait_for_selector("#strip[data-state=ready]")
+
+    assert _seen(fresh) == seen
+    assert seen["axes"][:2] == ["params.opt", "params.lr"]
+
+
+def _seen(page: Page) -> dict[str, Any]:
+    _panel(page, "parallel")
+    titles = page.locator(".axis-title")
+    return {
+        "axes": [title.get_attribute("data-axis") for title in titles.all()],
+        "titles": titles.all_inner_texts(),
+        "chips": page.locator(".brush-chip").all_inner_texts(),
+        "selected": page.locator("#parallel-body").get_attribute("data-selected"),
+        "metrics": _panel(page, "metrics").inner_text(),
+    }
+
+
+def test_runs_are_added_by_search_moved_and_removed(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(1))
+    assert "at least two runs" in _panel(page, "params", "empty").inner_text()
+    page.locator(".add-run").fill("run-6")
+    page.wait_for_selector("[role=option] >> text=run-6")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'[data-run="{eight.ids[6]}"]')
+    assert json.loads(_query(page, "runs")) == [eight.ids[0], eight.ids[6]]
+    page.locator(f'[data-run="{eight.ids[6]}"] [data-act=open]').focus()
+    page.keyboard.press("Alt+ArrowLeft")
+    assert json.loads(_query(page, "runs")) == [eight.ids[6], eight.ids[0]]
+    page.locator(f'[data-run="{eight.ids[0]}"] [data-act=remove]').click()
+    page.wait_for_selector(f'[data-run="{eight.ids[0]}"]', state="detached")
+
+    assert json.loads(_query(page, "runs")) == [eight.ids[6]]
+
+
+def test_files_stand_side_by_side_with_their_differences(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(2))
+    _panel(page, "texts")
+    page.locator("#texts-tools select").first.select_option("config.yaml")
+    page.wait_for_selector("#texts-body[data-changes='2']")
+
+    assert "layers: 0" in page.locator("#texts-body .removed").inner_text()
+    assert "layers: 1" in page.locator("#texts-body .added").inner_text()
+
+
+def test_points_are_reached_by_keyboard_and_open_their_run(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(3))
+    _panel(page, "bars")
+    page.locator("#bars-body canvas").focus()
+    page.keyboard.press("ArrowDown")
+    assert "run-2" in page.locator("#bars-body .chart-tip").inner_text()  # the best comes first
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/runs/*")
+
+    assert page.url.endswith(eight.ids[2])
+
+
+def test_runs_that_are_not_there_are_told_of(opened: Opened, eight: Eight) -> None:
+    runs = quote(json.dumps([*eight.ids[:2], "nowhere"]))
+    page = opened(f"{eight.server.url}/projects/default/compare?runs={runs}")
+
+    assert "1 run of this link is not there" in page.locator("#strip").inner_text()
+
+
+def test_few_runs_get_a_warning_about_what_mattered(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.whole)
+
+    assert "low confidence" in _panel(page, "importance").inner_text()
+    first = page.locator(".importance li").first
+    assert "lr" in first.inner_text()
+    first.locator("button").click()
+    assert _query(page, "sx") == "params.lr"
+
+
+def test_equal_parameters_are_hidden_until_asked_for(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(2))
+    body = _panel(page, "params")
+    assert "1 equal hidden" in page.locator("#params-tools").inner_text()
+    assert body.locator("tbody tr").count() == 2
+    page.locator("#params-tools input[type=checkbox]").check()
+
+    assert _panel(page, "params").locator("tbody tr").count() == 3
+    assert _query(page, "all")
+
+
+def test_a_folder_of_runs_wider_than_a_phone_scrolls_by_itself(eight: Eight, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(eight.whole)
+    page.wait_for_selector("#strip[data-state=ready]")
+    _panel(page, "parallel")
+
+    wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
+    assert page.evaluate(wide)
