@@ -36,7 +36,7 @@ _DEADLINE = "deadline"
 _PAGE_LEVEL = 1  # the heading of the page itself is the first
 
 
-class _TooMuch(Exception):  # noqa: N818  # an ending, not an error
+class _TooMuch(Exception):  # an ending, not an error
     """The text takes longer to parse than anybody's notes do."""
 
 
