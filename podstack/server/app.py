@@ -26,6 +26,7 @@ from podstack.server import (
     questions,
     run_questions,
     sweep_questions,
+    table_questions,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -50,6 +51,7 @@ PARTS: tuple[Routes, ...] = (
     questions.routes,
     run_questions.routes,
     sweep_questions.routes,
+    table_questions.routes,
 )
 
 
