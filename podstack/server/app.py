@@ -32,6 +32,7 @@ from podstack.server import (
     run_questions,
     sweep_insight,
     sweep_questions,
+    table_questions,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -61,6 +62,7 @@ PARTS: tuple[Routes, ...] = (
     run_questions.routes,
     sweep_insight.routes,
     sweep_questions.routes,
+    table_questions.routes,
     experiment_edits.routes,
     run_edits.routes,
     note_edits.routes,
