@@ -109,7 +109,7 @@ def yaml_tree(data: bytes) -> Node | None:
     if len(data) > _YAML_BYTES or b"<<" in data:
         return None
     try:
-        import yaml  # an extra of sweeps; without it the text is shown
+        import yaml  # type: ignore[import-untyped]  # an extra of sweeps; else the text is shown
     except ModuleNotFoundError:
         return None
     try:
