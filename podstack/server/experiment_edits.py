@@ -91,5 +91,7 @@ def _check_free(reader: ProjectReader, name: str, but: str = "") -> None:
             continue
         if row.name == name or (not but and row.id == experiment_id(name)):
             raise Refused(
-                409, "exists", f"There is an experiment {row.name!r} already: open it, or rename it."
+                409,
+                "exists",
+                f"There is an experiment {row.name!r} already: open it, or rename it.",
             )

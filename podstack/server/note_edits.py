@@ -31,9 +31,7 @@ def notes(here: Here, run: str) -> Response:
     return answer({**_told(found), "html": _rendered(found.text)})
 
 
-@routes.add(
-    "PUT", "/projects/{project}/runs/{run}/notes", EDITOR, openapi_extra=NOTES.described
-)
+@routes.add("PUT", "/projects/{project}/runs/{run}/notes", EDITOR, openapi_extra=NOTES.described)
 async def write_notes(request: Request, here: Here, run: str) -> Response:
     """Replace the notes that were read as `version`; 409 with theirs if another wrote since."""
     told = await NOTES.read(request, here)

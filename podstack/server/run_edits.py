@@ -27,9 +27,7 @@ MANY = Fields({"ids": IDS.must, "add_tags": TAGS, "remove_tags": TAGS, "deleted"
 routes = Routes()
 
 
-@routes.add(
-    "PATCH", "/projects/{project}/runs/{run}", EDITOR, openapi_extra=CHANGES.described
-)
+@routes.add("PATCH", "/projects/{project}/runs/{run}", EDITOR, openapi_extra=CHANGES.described)
 async def edit_run(request: Request, here: Here, run: str) -> Response:
     """Rename, tag (`tags` replaces all), delete or bring back."""
     return await threaded(here, _edit, run, await CHANGES.read(request, here))
