@@ -47,7 +47,7 @@ from podstack.server.threads import Threads
 from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
 from podstack.server.ui import PARTS as PAGES
-from podstack.server.ui.refusals import is_page, refused_page
+from podstack.server.ui.refusals import refused_page, wants_page
 
 # Every module of routes. One that is missing here is not served.
 PARTS: tuple[Routes, ...] = (
@@ -128,8 +128,9 @@ async def _end_with_parent() -> None:
 
 
 def _answer(request: Request, refused: Refused) -> Response:
-    if is_page(request.method, request.scope["path"]):
-        return refused_page(request.scope["podstack"], request, refused)
+    scope = request.scope
+    if wants_page(scope["method"], scope["path"], scope["podstack.exchange"].headers):
+        return refused_page(scope["podstack"], request, refused)
     return Response(refused.body, refused.status, refused.headers, media_type="application/json")
 
 

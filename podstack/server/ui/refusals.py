@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from podstack.server.access import API, Context
 from podstack.server.errors import Refused
+from podstack.server.hosts import Headers
 from podstack.server.ui.rendering import page
 
 _TITLES = {
@@ -25,6 +26,12 @@ def is_page(method: str, path: str) -> bool:
     """Whether a person asks: everything but the API, the probe and the files of pages."""
     below = any(path == place or path.startswith(f"{place}/") for place in _NO_PAGES)
     return method == "GET" and not below
+
+
+def wants_page(method: str, path: str, headers: Headers) -> bool:
+    """Whether a refusal is read by a person: browsers say so, where one goes to an address."""
+    accepted = ",".join(headers.get("accept", ()))
+    return is_page(method, path) and "text/html" in accepted and "authorization" not in headers
 
 
 def refused_page(here: Context, request: Request, refused: Refused) -> Response:
