@@ -31,7 +31,7 @@ A_LINK = {
 
 @pytest.fixture
 def prefixed(tmp_path: Path) -> Iterator[RunningServer]:
-    with RunningServer(tmp_path / "store", "--prefix", "/team/podstack") as server:
+    with RunningServer(tmp_path / "store", options=("--prefix", "/team/podstack")) as server:
         yield server
 
 
