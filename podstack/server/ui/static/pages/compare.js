@@ -40,11 +40,18 @@ function asked({ runs, experiment, q }) {
   return { experiment: experiment || page.data.experiment?.id, filter: q };
 }
 
+/** What came with the page, once: later the runs are asked for. */
+function carried() {
+  const { columns } = page.data;
+  page.data.columns = null;
+  return columns;
+}
+
 async function load(view) {
   const { state } = view;
   if (!state.runs.length && !state.experiment) return nothing(view);
   try {
-    view.load(await get("/compare/columns", asked(state)));
+    view.load(carried() ?? await get("/compare/columns", asked(state)));
   } catch (error) {
     return failed(view, error);
   }
