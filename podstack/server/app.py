@@ -35,7 +35,6 @@ from podstack.server import (
     sweep_insight,
     sweep_questions,
     table_questions,
-    token_routes,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -71,7 +70,6 @@ PARTS: tuple[Routes, ...] = (
     note_edits.routes,
     alert_edits.routes,
     sweep_edits.routes,
-    token_routes.routes,
     *PAGES,
 )
 
