@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from podstack.backend import AnswersQuestions, Backend, BlobInfo, split_options
+from podstack.backend import AnswersQuestions, Backend, BlobInfo, ShowsPages, split_options
 from podstack.backends.http_address import checked_token, checked_url, project_name, seconds
 from podstack.backends.http_answers import (
     SHORTER,
@@ -273,6 +273,10 @@ class HttpBackend:
             return
         yield BlobInfo(_STORE, len(content), hashlib.sha256(content).hexdigest()[:16])
 
+    def page(self, path: str) -> str:
+        """See `podstack.backend.ShowsPages`."""
+        return f"{self.url}{quote(path)}"
+
     def ask(self, project: str, question: str, arguments: Mapping[str, Any]) -> Any:
         """What the server knows, as JSON; see `podstack.backend.AnswersQuestions`."""
         place = Place(self.url)
@@ -368,3 +372,4 @@ def _no_project(place: Place) -> AccessDeniedError:
 if TYPE_CHECKING:
     _: type[Backend] = HttpBackend
     _asked: type[AnswersQuestions] = HttpBackend
+    _shown: type[ShowsPages] = HttpBackend

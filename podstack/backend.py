@@ -153,6 +153,15 @@ class AnswersQuestions(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsPages(Protocol):
+    """The power of a store that people look at in a browser: a podstack server."""
+
+    def page(self, path: str) -> str:
+        """The address of a page, such as `/projects/default/runs/r`."""
+        ...
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Scheme and rest of a URL; a bare path has the scheme `file`."""
     match = _SCHEME.match(url)

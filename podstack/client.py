@@ -289,8 +289,11 @@ class MLOpsClient(SweepCalls):
     def _announce(self, run: Run, what: str) -> None:
         if self._store.disabled:
             return
-        here = f"MLOpsClient({self._store.settings.uri!r})"
-        say(f"{what} {run.name} → {self._store.url} · look: {here}.get_run({run.id!r})")
+        uri = self._store.settings.uri
+        is_usual = uri == config.DEFAULT_STORE
+        page = run.page or ("podstack ui" if is_usual else f"podstack ui --store {uri!r}")
+        call = f"MLOpsClient({uri!r}).get_run({run.id!r})"
+        say(f"{what} {run.name} → {self._store.url} · look: {page} · in Python: {call}")
 
     def get_run(self, run_id: str) -> Run:
         """A run to read, by its id.

@@ -29,7 +29,7 @@ class Notes(NamedTuple):
     time: float | None  # epoch seconds
 
 
-class NotesConflict(Exception):  # noqa: N818  # it is an answer, not a failure
+class NotesConflict(Exception):  # it is an answer, not a failure
     """Somebody else wrote notes meanwhile; `notes` are theirs."""
 
     def __init__(self, notes: Notes) -> None:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from podstack import clock, config, keys, mounts, names, oplog
-from podstack.backend import AnswersQuestions, Backend, LocalStore, open_backend, split_url
+from podstack.backend import (
+    AnswersQuestions,
+    Backend,
+    LocalStore,
+    ShowsPages,
+    open_backend,
+    split_url,
+)
 from podstack.clock import hybrid_clock
 from podstack.config import Settings
 from podstack.delivery import Delivery, home_of
@@ -40,11 +47,13 @@ class Store:
         target = self._opened(settings)
         offline = settings.mode == "offline" and _is_elsewhere(target)
         self._answers: AnswersQuestions | None = None
+        self._pages: ShowsPages | None = None
         self.delivery: Delivery | None = None  # where runs do not go to the store directly
         if offline:
             target = _local(home_of(settings.uri) / "offline")
         elif _is_elsewhere(target):
             self._answers = target if isinstance(target, AnswersQuestions) else None
+            self._pages = target if isinstance(target, ShowsPages) else None
             self.delivery = Delivery(settings.uri, target, self.keys)
             target = Overlay(target, self.delivery.spool)
         self.backend = target
@@ -86,6 +95,12 @@ class Store:
         """The server that knows a run's metrics as they are now: not while some wait here."""
         waits = self.delivery is not None and self.delivery.holds(run)
         return None if waits else self._answers
+
+    def page_of(self, run: str) -> str | None:
+        """The address of a run's page; None where the store is no server."""
+        if self._pages is None:
+            return None
+        return self._pages.page(f"/projects/{self.settings.project}/runs/{run}")
 
     @property
     def portable_settings(self) -> Settings:

@@ -223,6 +223,11 @@ class StoredRun:
         """The store it is in."""
         return self._store.url
 
+    @property
+    def page(self) -> str | None:
+        """The address of its page on its server; None elsewhere, where `podstack ui` shows it."""
+        return self._store.page_of(self.id)
+
     # Editing -------------------------------------------------------------------------------
 
     def create_alert(

@@ -15,6 +15,7 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.console import Progress, Warner, readable_bytes, say
+from podstack.testing.podstack_server import RunningServer
 from podstack.testing.stage import Stage
 
 ALOUD = {"PODSTACK_QUIET": "0"}
@@ -36,7 +37,8 @@ def test_a_run_says_one_line_at_start_on_stderr(
     out, err = capfd.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        f"podstack: run first → {store} · look: MLOpsClient({str(store)!r}).get_run('r')"
+        f"podstack: run first → {store} · look: podstack ui --store {str(store)!r}"
+        f" · in Python: MLOpsClient({str(store)!r}).get_run('r')"
     ]
 
 
@@ -55,9 +57,27 @@ def test_a_resumed_run_says_where_it_goes_on(
 
 def test_the_line_at_start_can_be_pasted_and_works(stage: Stage) -> None:
     said = stage.play("client.start_run(run_id='r', name='first').finish()", environment=ALOUD).err
-    pasted = said.strip().partition("look: ")[2]
+    pasted = said.strip().partition("in Python: ")[2]
 
     assert stage.play(f"print({pasted}.name)").out == "first\n"
+
+
+def test_a_run_on_a_server_says_the_address_of_its_page(stage: Stage, tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "served") as server:
+        address = f"http://127.0.0.1:{server.port}"
+        said = stage.play(
+            f"""
+            from podstack import MLOpsClient
+            run = MLOpsClient({address!r}, project="team").start_run(run_id="r", name="first")
+            run.finish()
+            print(run.page)
+            """,
+            environment=ALOUD,
+        )
+
+    page = f"{address}/projects/team/runs/r"
+    assert f"· look: {page} ·" in said.err
+    assert said.out == f"{page}\n"
 
 
 def test_a_quiet_podstack_says_nothing(stage: Stage) -> None:

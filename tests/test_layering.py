@@ -20,7 +20,8 @@ FLOORS = {
     # formats and protocols
     1: "backend keys oplog points scalars parameters series summaries expressions disabled"
     " secrets facts"
-    " directions frames coverage compacted parquet transcript packed overlay patience witnesses curves",
+    " directions frames coverage compacted parquet transcript packed overlay patience witnesses"
+    " curves",
     # logs going out, logs coming in
     2: "keeper log journal spool shipper reader point_logs parts liveness metrics",
     # one capability each

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def typed(lines: str, folder: Path, **environment: str) -> str:
+def typed(lines: str, folder: Path, deadline: float = 100.0, **environment: str) -> str:
     """What the lines print; they must end well. What they leave running is ended."""
     script = f"trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT\ntrap 'exit 1' TERM\n{lines}"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -46,7 +46,7 @@ def typed(lines: str, folder: Path, **environment: str) -> str:
         text=True,
     )
     try:
-        said, _ = process.communicate(timeout=100)
+        said, _ = process.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
         process.terminate()  # bash ends its jobs
         said, _ = process.communicate(timeout=10)
@@ -80,6 +80,7 @@ def test_a_laptop_that_was_offline_sends_all_in_one_command_and_twice_is_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(330)
 def test_several_machines_record_into_a_bucket_and_another_reads(folder: Path) -> None:
     lines = first_shell_block("Into a bucket, without a server")
     ports = {name: str(paired_port()) for name in ("s3", "master", "volume", "filer")}
@@ -87,7 +88,7 @@ def test_several_machines_record_into_a_bucket_and_another_reads(folder: Path) -
     lines = lines.replace("8333", ports["s3"]).replace("9333", ports["master"])
     lines = lines.replace("weed server -s3", f"weed server -s3 {flags} -s3.port.iceberg=0")
 
-    said = typed(lines, folder)
+    said = typed(lines, folder, deadline=300)  # weed alone takes a minute where others work too
 
     table = said[said.rindex("created  ") :]
     assert table.count("completed") == 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -22,6 +22,7 @@ from podstack.forks import renew_in_child
 from podstack.index import answers, rows
 from podstack.index.answers import ExperimentRow, Names, RunRow
 from podstack.index.changes import ChangeFinder, Changes, Watched
+from podstack.index.columnar import Columnar, columnar, stamps
 from podstack.index.experiments import ExperimentReader
 from podstack.index.file import Busy, IndexFile, is_damage, open_index
 from podstack.index.runs import RunReader, Sighting
@@ -247,19 +248,50 @@ class Index:
             deleted: also those that are deleted, or whose experiment is.
             limit: at most so many, after the first `offset`.
         """
-        condition, args = self._condition(where, experiment, deleted)
-        by, by_args = order.sql() if order is not None else ("", ())
-        sql = (
-            f"SELECT number FROM runs WHERE {condition} "
-            f"ORDER BY {by}{', ' if by else ''}runs.created, runs.id LIMIT ? OFFSET ?"
-        )
-        args = (*args, *by_args, -1 if limit is None else limit, offset)
+        sql, args = self._numbers(where, order, experiment, deleted)
+        args = (*args, -1 if limit is None else limit, offset)
 
         def ask(connection: sqlite3.Connection) -> list[RunRow]:
-            numbers = [number for (number,) in connection.execute(sql, args)]
+            numbers = [number for number, _ in connection.execute(sql, args)]
             return answers.rows(connection, numbers)
 
         return self._ask(ask)
+
+    def columns(
+        self,
+        where: Expression | None = None,
+        order: Order | None = None,
+        experiment: str | None = None,
+        deleted: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+        ids: Collection[str] | None = None,
+    ) -> Columnar:
+        """The runs that `runs` would find, as columns; with `ids`, those of them that are named."""
+        sql, args = self._numbers(where, order, experiment, deleted)
+        args = (*args, -1 if limit is None or ids is not None else limit, offset)
+
+        def ask(connection: sqlite3.Connection) -> Columnar:
+            found = connection.execute(sql, args).fetchall()
+            wanted = [number for number, run in found if ids is None or run in ids]
+            return columnar(connection, wanted)
+
+        return self._ask(ask)
+
+    def _numbers(
+        self, where: Expression | None, order: Order | None, experiment: str | None, deleted: bool
+    ) -> tuple[str, tuple[Any, ...]]:
+        condition, args = self._condition(where, experiment, deleted)
+        by, by_args = order.sql() if order is not None else ("", ())
+        sql = (
+            f"SELECT number, id FROM runs WHERE {condition} "
+            f"ORDER BY {by}{', ' if by else ''}runs.created, runs.id LIMIT ? OFFSET ?"
+        )
+        return sql, (*args, *by_args)
+
+    def stamps(self) -> dict[str, int]:
+        """A number for each run, deleted ones too, that changes with what is known of it."""
+        return self._ask(lambda connection: stamps(connection, self._project))
 
     def count(
         self, where: Expression | None = None, experiment: str | None = None, deleted: bool = False

@@ -26,11 +26,13 @@ from podstack.server import (
     note_edits,
     notifications,
     objects,
+    previews,
     questions,
     run_edits,
     run_questions,
     sweep_insight,
     sweep_questions,
+    table_questions,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -55,10 +57,12 @@ PARTS: tuple[Routes, ...] = (
     documents.routes,
     notifications.routes,
     objects.routes,
+    previews.routes,
     questions.routes,
     run_questions.routes,
     sweep_insight.routes,
     sweep_questions.routes,
+    table_questions.routes,
     experiment_edits.routes,
     run_edits.routes,
     note_edits.routes,

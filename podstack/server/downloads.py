@@ -1,8 +1,9 @@
-"""Objects on their way out: one range, in pieces, never as a page that a browser would run."""
+"""Objects on their way out: one range, in pieces, and as a file to save unless told otherwise."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from podstack.backend import Backend, BlobInfo
 from podstack.keys import plain_log
 from podstack.server.errors import Refused
+from podstack.server.media import OCTETS
 from podstack.server.threads import Threads
 
 PIECE = 4 << 20  # bytes; what is smaller is read at once, so that it cannot be a mix of two
@@ -24,12 +26,21 @@ class Download(Response):
 
     The size and the tag are those of the object when it was looked at. Where it changes while it
     is sent, the connection is cut, so that nobody takes a mix for the whole.
+
+    Args:
+        headers: how it is presented, in lower case; without them it is a file to save, of no type.
     """
 
     def __init__(
-        self, backend: Backend, threads: Threads, info: BlobInfo, request: Request
+        self,
+        backend: Backend,
+        threads: Threads,
+        info: BlobInfo,
+        request: Request,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
+        self._presented = headers
         self._backend, self._threads, self._info = backend, threads, info
         self._etag = f'"{quote(info.tag, safe="-_.:+=")}"'
         self._asked = request
@@ -65,13 +76,8 @@ class Download(Response):
         await send({"type": "http.response.body", "body": piece})
 
     async def _start(self, send: Send, status: int, headers: dict[str, str]) -> None:
-        name = self._info.key.rpartition("/")[2]
-        facts = {
-            "content-type": "application/octet-stream",
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-            "etag": self._etag,
-            **headers,
-        }
+        presented = _saved(self._info.key) if self._presented is None else self._presented
+        facts = {**presented, "etag": self._etag, **headers}
         pairs = [(name.encode(), value.encode()) for name, value in facts.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
 
@@ -125,6 +131,11 @@ class Download(Response):
                 headers={"Content-Range": f"bytes */{size}"},
             )
         return start, stop, True
+
+
+def _saved(key: str) -> dict[str, str]:
+    name = quote(key.rpartition("/")[2], safe="")
+    return {"content-type": OCTETS, "content-disposition": f"attachment; filename*=UTF-8''{name}"}
 
 
 def _changed() -> Refused:

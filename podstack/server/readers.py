@@ -12,6 +12,7 @@ from collections import OrderedDict
 from podstack.clock import monotonic
 from podstack.errors import NotFoundError
 from podstack.index import Index, RunRow
+from podstack.server.generations import Generations
 from podstack.server.stores import Stores
 from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
@@ -51,6 +52,7 @@ class ProjectReader:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.index = SharedIndex(store)
+        self.generations = Generations()
         self.sweeps = SharedSweeps(store)
         self._runs: OrderedDict[str, StoredRun] = OrderedDict()
         self._lock = threading.Lock()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import numpy as np
 from fastapi import Query
@@ -19,6 +17,7 @@ from podstack.series import Columns, Series
 from podstack.server.access import VIEWER, Here, Routes
 from podstack.server.buckets import MOST as MOST_BUCKETS
 from podstack.server.buckets import bucketed
+from podstack.server.media import attachment
 from podstack.server.questions import Text, answer, at_most, bad_cursor, reader_of, texts
 from podstack.stored_run import StoredRun
 
@@ -192,10 +191,14 @@ def archive(here: Here, run: str, folder: Text = "") -> Response:
     if not files:
         raise NotFoundError.among("folder", folder, _folders(opened))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{run}-{top.rstrip('/')}".rstrip("-"))
+    archive = _zipped(files, top)
     return StreamingResponse(
-        _zipped(files, top),
+        archive,
         media_type="application/zip",
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.zip"},
+        headers={
+            "Content-Disposition": attachment(f"{name}.zip"),
+            "Content-Length": str(len(archive)),  # with which a browser shows how far it is
+        },
     )
 
 
@@ -203,13 +206,13 @@ def _folders(run: StoredRun) -> set[str]:
     return {path.rpartition("/")[0] for path in run.artifacts if "/" in path}
 
 
-def _zipped(files: list[Artifact], top: str) -> Iterator[bytes]:
-    archive = ZipStream(compress_type=ZIP_STORED)
+def _zipped(files: list[Artifact], top: str) -> ZipStream:
+    archive = ZipStream(compress_type=ZIP_STORED, sized=True)
     taken: set[str] = set()
     for file in files:
         name = _unique(file.path[len(top) :], taken)
         archive.add(file.stream(), name, size=file.size)
-    yield from archive
+    return archive
 
 
 def _unique(name: str, taken: set[str]) -> str:

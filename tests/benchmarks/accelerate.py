@@ -5,11 +5,11 @@ Each logs the same values through an `Accelerator` of its own process; the two t
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import Figure, Table, figures_table, ratio_at_most
 
@@ -37,7 +37,7 @@ def seconds_per_log(name: str, scalars: int, steps: int) -> float:
     from accelerate import Accelerator
 
     values = {f"metric_{i}": 0.5 + i for i in range(scalars)}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a last hint may come
+    with scratch() as folder:
         tracker = _tracker(name, folder)
         accelerator = Accelerator(log_with=tracker, project_dir=folder, cpu=True)
         accelerator.init_trackers("benchmark")

@@ -7,13 +7,13 @@ the blocks: between two processes lies more than an alert costs.
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
 from tests.benchmarks._contestants import LINE, Metrics, open_contestant, rows_of
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, at_most, figures_table, ratio_at_most
 
@@ -38,7 +38,7 @@ def tables(*, quick: bool) -> Iterator[Table]:
 def call_costs(scalars: int, blocks: int) -> dict[str, float]:
     """Seconds of one call, by variant."""
     rows = rows_of(scalars)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         line = open_contestant(LINE, folder)
         runs = {name: _run_with(folder, conditions) for name, conditions in _ALERTS.items()}
         logs: dict[str, Callable[[Metrics, int], object]] = {
@@ -59,7 +59,7 @@ def call_costs(scalars: int, blocks: int) -> dict[str, float]:
 def firing_costs(blocks: int) -> dict[str, float]:
     """Seconds of a call that fires, and of one that does not."""
     logging.getLogger("podstack").disabled = True
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         run = _run_with(folder, [])
         run.create_alert("x > 1", cooldown=0)
         calls: dict[str, list[float]] = {"fires": [], "does not": []}

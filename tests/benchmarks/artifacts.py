@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from podstack import MLOpsClient
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, figures_table, ratio_at_most
 
@@ -51,7 +51,7 @@ def measure(size: int, pairs: int, cached: bool) -> dict[str, float]:
         act()
         taken.setdefault(what, []).append(time.perf_counter() - start)
 
-    with tempfile.TemporaryDirectory() as top:
+    with scratch() as top:
         source, copy, store = Path(top, "model.pt"), Path(top, "copy"), Path(top, "store")
         _write(source, size)
         for _ in range(pairs):

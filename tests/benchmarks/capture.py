@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from statistics import median
 
 from podstack import MLOpsClient
 from podstack.testing.repository import Repository
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import environment, in_fresh_process, in_turns
 from tests.benchmarks._tables import Figure, Table, figures_table
 
@@ -30,7 +30,7 @@ with MLOpsClient(sys.argv[1]).start_run(capture=sys.argv[2]) as run:
 
 
 def tables(*, quick: bool) -> Iterator[Table]:
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         _fill(Repository(Path(folder, "code")), files=20 if quick else 200)
         yield figures_table("Recording the surroundings", _figures(folder, quick), _NOTE)
 
@@ -69,7 +69,7 @@ def runs_of_a_process(folder: str, parts: str, count: int) -> list[float]:
     """Seconds of start_run, first and p50, and of a whole run without the end of its process."""
     os.chdir(f"{folder}/code")
     starts, wholes = [], []
-    with tempfile.TemporaryDirectory() as store:
+    with scratch() as store:
         client = MLOpsClient(store)
         for _ in range(count):
             begun = time.perf_counter()
@@ -85,7 +85,7 @@ def runs_of_a_process(folder: str, parts: str, count: int) -> list[float]:
 
 def process(folder: str, parts: str) -> list[float]:
     """Wall and CPU seconds of a script with one run, from its start until it is gone."""
-    with tempfile.TemporaryDirectory() as store:
+    with scratch() as store:
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
             [sys.executable, "train.py", store, parts],

@@ -11,11 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import environment, in_fresh_process
 from tests.benchmarks._tables import Figure, Table, Target, at_most, figures_table
 from tests.benchmarks.index import make_store
@@ -51,7 +51,7 @@ _FEW = ("--help", "runs", "show, by id")
 
 def tables(*, quick: bool) -> Iterator[Table]:
     runs, rounds = (50, 1) if quick else (10_000, 5)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         in_fresh_process(make_store, f"{folder}/store", runs)
         cache = {"PODSTACK_CACHE": f"{folder}/cache", "PODSTACK_URI": f"{folder}/store"}
         cold = _seconds(_called(["runs"]), cache, 1)

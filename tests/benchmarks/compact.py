@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import (
     Figure,
@@ -33,7 +33,7 @@ _SCALARS = 10
 
 def tables(*, quick: bool) -> Iterator[Table]:
     for steps in (1_000,) if quick else (20_000, 1_000_000):
-        with tempfile.TemporaryDirectory() as before, tempfile.TemporaryDirectory() as after:
+        with scratch() as before, scratch() as after:
             in_fresh_process(write, before, steps)
             shutil.copytree(before, after, dirs_exist_ok=True)
             yield _cost(steps, before, after)
@@ -138,7 +138,7 @@ def read(way: str, folder: str, steps: int) -> float:
     from podstack import MLOpsClient
 
     client = MLOpsClient(folder)
-    with tempfile.TemporaryDirectory() as warm_up:  # imports
+    with scratch() as warm_up:  # imports
         with MLOpsClient(warm_up).start_run(capture=False) as run:
             run.log_metrics({"loss": 0.0})
         run.metrics["loss"].values  # noqa: B018

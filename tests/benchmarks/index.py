@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 import orjson
 
 from tests.benchmarks._contestants import TRACKIO, has_trackio, trackio_in, trackio_run
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, at_most, figures_table, ratio_at_most
 
@@ -36,7 +36,7 @@ _TABLE = 200
 def tables(*, quick: bool) -> Iterator[Table]:
     sizes = (200,) if quick else (1_000, 10_000, 100_000)
     for runs in sizes:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch() as folder:
             in_fresh_process(make_store, f"{folder}/store", runs)
             rounds = 1 if quick or runs > 10_000 else 3
             files = [in_fresh_process(read_files, f"{folder}/store") for _ in range(rounds)]
@@ -178,7 +178,7 @@ def measure(folder: str, turn: int, runs: int) -> dict[str, float]:
     def opened() -> Store:
         return Store(settings(f"{folder}/store", None, None, None))
 
-    with tempfile.TemporaryDirectory() as warm_up:  # imports
+    with scratch() as warm_up:  # imports
         run = MLOpsClient(warm_up).start_run()
         run.finish()
         run.flush()
@@ -233,7 +233,7 @@ def _seconds(act: Callable[[], object], times: int) -> float:
 def _table_of_runs(*, quick: bool) -> Table:
     """All parameters and the last metrics of each run, by a process that has all in reach."""
     runs = 20 if quick else _TABLE
-    with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+    with scratch() as ours, scratch() as theirs:
         in_fresh_process(make_store, f"{ours}/store", runs)
         mine = in_fresh_process(own_table, ours, runs)
         files = in_fresh_process(read_files, f"{ours}/store")

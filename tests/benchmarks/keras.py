@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, figures_table, ratio_at_most
 
@@ -64,7 +64,7 @@ def seconds_of(epochs: int, batches: int) -> dict[str, tuple[float, float]]:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             pass
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         callbacks = {
             _OURS: PodstackCallback(uri=folder),
             _EACH_BATCH: PodstackCallback("batch", uri=folder),

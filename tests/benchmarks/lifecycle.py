@@ -7,7 +7,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -30,6 +29,7 @@ from tests.benchmarks._contestants import (
     trackio_in,
     trackio_run,
 )
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import environment, in_fresh_process, in_turns
 from tests.benchmarks._tables import (
     Figure,
@@ -89,7 +89,7 @@ def _beside(
 def start_and_finish(name: str, count: int) -> list[float]:
     """p50 and max of starting, p50 and max of finishing, in seconds, of runs with one step."""
     starts, finishes = [], []
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         for _ in range(count):
             seconds, contestant = _timed(lambda: open_contestant(name, folder))
             contestant.log({"loss": 0.5}, 0)
@@ -101,7 +101,7 @@ def start_and_finish(name: str, count: int) -> list[float]:
 
 def finish_after(name: str, steps: int) -> list[float]:
     """Seconds of finish after `steps` steps of 10 scalars."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         contestant, rows = open_contestant(name, folder), rows_of(10)
         for step in range(steps):
             contestant.log(rows[step & 63], step)
@@ -116,7 +116,7 @@ def small_run(name: str, count: int) -> list[float]:
     Modules that the package imports are imported; what it imports on use counts.
     """
     rows, taken = rows_of(10), []
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         if name == TRACKIO:
             trackio_in(folder)
         for _ in range(count):
@@ -187,7 +187,7 @@ def _cpu_of(code: str) -> float:
 def _runs_table(quick: bool) -> Table:
     count, steps = (10, 20) if quick else (200, 100)
     names = [PODSTACK, *([TRACKIO] if has_trackio() else [])]
-    with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+    with scratch() as ours, scratch() as theirs:
         folders = {PODSTACK: ours, TRACKIO: theirs, LINE: ours}
         for name in names:
             in_fresh_process(write_runs, name, folders[name], count, steps)
@@ -269,7 +269,7 @@ def _lines_table(folder: str) -> Callable[[], list[Any]]:
 
 def _install_table() -> Table:
     title = "The core, installed alone"
-    with tempfile.TemporaryDirectory() as top:
+    with scratch() as top:
         try:
             packages, size = _install(Path(top))
         except subprocess.CalledProcessError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, figures_table, ratio_at_most
 
@@ -41,7 +41,7 @@ def seconds_of_a_step(steps: int, scalars: int) -> dict[str, tuple[float, float]
 
     from podstack.integrations.lightning import PodstackLogger
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         loggers = [PodstackLogger(uri=folder), CSVLogger(folder), TensorBoardLogger(folder)]
         timed = {type(logger).__name__: _timed(logger) for logger in loggers}
         trainer = pl.Trainer(

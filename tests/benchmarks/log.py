@@ -8,7 +8,6 @@ every step.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from array import array
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from tests.benchmarks._contestants import (
     open_contestant,
     rows_of,
 )
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import (
     Figure,
@@ -73,7 +73,7 @@ def call_times(name: str, scalars: int, calls: int, pace: float) -> list[float]:
     clock = time.perf_counter_ns
     pause, due = int(pace * 1e9), clock()
     taken = array("q")
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         contestant = open_contestant(name, folder)
         log = contestant.log
         for step in range(_WARM_UP + calls):
@@ -150,7 +150,7 @@ def whole_run(name: str, steps: int) -> list[float]:
     pays once, imports above all, is not counted: see `lifecycle`.
     """
     rows, points = rows_of(10), steps * 10
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         _log_all(name, folder, rows, 1)
         size = bytes_in(folder)
         seconds, cpu = _log_all(name, folder, rows, steps)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 
 from tests.benchmarks._contestants import LINE, PODSTACK, Contestant, open_contestant, rows_of
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, figures_table, growth_at_most
 
@@ -40,7 +40,7 @@ def _figures(name: str, looks: dict[str, list[int]]) -> Iterator[Figure]:
 
 def growth(name: str, steps: int) -> dict[str, list[int]]:
     """RSS, threads and descriptors: before, the most seen while logging, and at the end."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         contestant, rows = open_contestant(name, folder), rows_of(10)
         _log(contestant, rows, range(_WARM_UP))
         contestant.settle()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from statistics import median
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import Figure, Table, at_most, figures_table
 
@@ -43,7 +43,7 @@ def seconds_of_prints(captured: str, count: int) -> list[float]:
     """p50 and p99 of a line, and of a bar; to a file, as on a cluster."""
     from podstack import MLOpsClient
 
-    with tempfile.TemporaryDirectory() as folder, open(os.path.join(folder, "out"), "w") as out:
+    with scratch() as folder, open(os.path.join(folder, "out"), "w") as out:
         stdout, sys.stdout = sys.stdout, out
         run = MLOpsClient(folder).start_run(capture=captured == _WITH and ["console"])
         lines = _timed(lambda: print(_LINE), count)

@@ -6,7 +6,6 @@ baseline parses every line of the same log with orjson and keeps nothing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.benchmarks._contestants import (
     trackio_in,
     trackio_run,
 )
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._tables import Figure, Table, at_most, figures_table, ratio_at_most
 
@@ -30,7 +30,7 @@ _ARRAYS, _LISTS, _ONE, _LINES = "all, arrays", "all, lists", "one metric", "orjs
 
 def tables(*, quick: bool) -> Iterator[Table]:
     steps = 1_000 if quick else 20_000
-    with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+    with scratch() as ours, scratch() as theirs:
         in_fresh_process(write, PODSTACK, ours, steps)
         if has_trackio():
             in_fresh_process(write, TRACKIO, theirs, steps)
@@ -60,7 +60,7 @@ def _figures(seconds: dict[str, float]) -> Iterator[Figure]:
 
 def _large() -> Iterator[Table]:
     steps = 1_000_000
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         in_fresh_process(write, PODSTACK, folder, steps)
         measured = in_turns(
             lambda name: [in_fresh_process(read, name, folder, steps)],
@@ -111,7 +111,7 @@ def read(name: str, folder: str, steps: int) -> float:
 def _podstack(name: str, folder: str) -> Callable[[], int]:
     from podstack import MLOpsClient
 
-    with tempfile.TemporaryDirectory() as warm_up:  # imports
+    with scratch() as warm_up:  # imports
         with MLOpsClient(warm_up).start_run() as run:
             run.log_metrics({"loss": 0.0})
         run.metrics["loss"].values  # noqa: B018

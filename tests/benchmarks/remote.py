@@ -10,12 +10,12 @@ median over the turns, a max the largest of all.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from array import array
 from collections.abc import Iterator, Sequence
 
 from tests.benchmarks._contestants import rows_of
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._stores import (
     KINDS,
@@ -86,7 +86,7 @@ def call_times(url: str, switch: int, calls: int, pace: float) -> list[float]:
     os.environ["PODSTACK_QUIET"] = "1"
     rows, clock, taken = rows_of(10), time.perf_counter_ns, array("q")
     pause = int(pace * 1e9)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         begin, cpu = time.perf_counter(), time.process_time()
         run = MLOpsClient(url or folder).start_run()
         started = time.perf_counter() - begin

@@ -9,7 +9,6 @@ turns, and a figure is the median over the trials of one process, then over the 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,7 @@ from typing import Any
 
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.s3_servers import MotoServer
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process, in_turns
 from tests.benchmarks._stores import HTTP, S3, port_of, surroundings, url_of
 from tests.benchmarks._tables import Table, quantity, times
@@ -70,7 +70,7 @@ def sweep_times(url: str, strategy: str, trials: int) -> list[float]:
     from podstack import MLOpsClient
     from podstack.sweeps.claims import Claims
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         client = MLOpsClient(url or str(Path(folder) / "store"))
         space = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}}
         sweep = client.create_sweep(
@@ -98,7 +98,7 @@ def optuna_times(strategy: str, trials: int) -> list[float]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=1)
         if strategy == BAYESIAN:
             sampler = optuna.samplers.TPESampler(seed=1, multivariate=True, constant_liar=True)

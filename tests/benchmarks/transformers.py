@@ -6,11 +6,11 @@ thread. Every step is logged, the hardest case. A step's own time is the baselin
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from tests.benchmarks._folders import scratch
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._tables import Figure, Table, figures_table, ratio_at_most
 
@@ -46,7 +46,7 @@ def seconds_per_step(steps: int) -> list[float]:
         intermediate_size=8, max_position_embeddings=8,
     )  # fmt: skip
     data = [{"input_ids": [i % 32, i % 7], "labels": i % 2} for i in range(64)]
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         said = TrainingArguments(
             output_dir=f"{folder}/out", max_steps=steps, logging_steps=1, report_to="none",
             disable_tqdm=True, use_cpu=True, save_strategy="no",

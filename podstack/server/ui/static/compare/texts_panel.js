@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
-import { projectUrl, url } from "../core/page.js";
+import { page, url } from "../core/page.js";
 import { folded, lineDiff } from "./line_diff.js";
 import { counted, emptyBox, runLabel, select, setTools } from "./parts.js";
 
@@ -66,7 +66,8 @@ async function textOf(view, run, files) {
   if (!path || !isKnown) return paramsText(view, run);
   const file = files.get(view.idOf(run)).find((one) => one.path === path);
   if (!file) return null;
-  const answer = await fetch(url(`/api/v1${projectUrl(`/objects/${file.key.split("/").map(encodeURIComponent).join("/")}`).replace(url(""), "")}`));
+  const key = file.key.split("/").map(encodeURIComponent).join("/");
+  const answer = await fetch(url(`/api/v1/projects/${encodeURIComponent(page.project)}/objects/${key}`));
   if (!answer.ok) throw new Error(`The file could not be read (${answer.status}).`);
   return answer.text();
 }

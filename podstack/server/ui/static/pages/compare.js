@@ -4,11 +4,10 @@
  */
 
 import { get } from "../core/api.js";
-import { runColors } from "../core/colors.js";
+import { onTheme, runColors } from "../core/colors.js";
 import { $, clear, el } from "../core/dom.js";
 import { page } from "../core/page.js";
 import { readState, writeState } from "../core/state.js";
-import { onTheme } from "../core/colors.js";
 import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
 import { shadeOf } from "../compare/shades.js";
@@ -41,11 +40,18 @@ function asked({ runs, experiment, q }) {
   return { experiment: experiment || page.data.experiment?.id, filter: q };
 }
 
+/** What came with the page, once: later the runs are asked for. */
+function carried() {
+  const { columns } = page.data;
+  page.data.columns = null;
+  return columns;
+}
+
 async function load(view) {
   const { state } = view;
   if (!state.runs.length && !state.experiment) return nothing(view);
   try {
-    view.load(await get("/compare/columns", asked(state)));
+    view.load(carried() ?? await get("/compare/columns", asked(state)));
   } catch (error) {
     return failed(view, error);
   }
@@ -129,8 +135,15 @@ function message(view, head, text, state = "empty", extra = "") {
   for (const body of document.querySelectorAll(".card-body")) emptyBox(body, head, "");
 }
 
+/** Into the link goes what differs from the defaults. */
+function write(changes, options) {
+  const isDefault = (name, value) => JSON.stringify(value) === JSON.stringify(DEFAULTS[name]);
+  const told = Object.entries(changes).map(([name, value]) => [name, isDefault(name, value) ? "" : value]);
+  writeState(Object.fromEntries(told), options);
+}
+
 function start() {
-  const view = new View(readState(DEFAULTS), (changes, options) => writeState(changes, options), palette);
+  const view = new View(readState(DEFAULTS), write, palette);
   view.reload = () => load(view);
   onTheme(() => view.isDrawn && view.redraw());
   window.addEventListener("popstate", () => {
