@@ -33,6 +33,7 @@ from podstack.server import (
     sweep_insight,
     sweep_questions,
     table_questions,
+    token_edits,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -66,6 +67,7 @@ PARTS: tuple[Routes, ...] = (
     experiment_edits.routes,
     run_edits.routes,
     note_edits.routes,
+    token_edits.routes,
     *PAGES,
 )
 
