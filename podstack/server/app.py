@@ -35,6 +35,7 @@ from podstack.server import (
     sweep_insight,
     sweep_questions,
     table_questions,
+    token_edits,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -70,6 +71,7 @@ PARTS: tuple[Routes, ...] = (
     note_edits.routes,
     alert_edits.routes,
     sweep_edits.routes,
+    token_edits.routes,
     *PAGES,
 )
 

@@ -68,10 +68,10 @@ async def check_sweep(request: Request, here: Here) -> Response:
 
 def _check(_: Context, told: dict[str, Any]) -> Response:
     errors = _errors_of(told["parameters"])
-    trials = None
+    trials = None if errors else _trials(told)
     if not errors:
         try:
-            trials = _trials(_defined(told, ""))
+            _defined(told, "")
         except _ODD as error:
             errors = {"": str(error)}
     return answer({"trials": exact(trials), "errors": errors})
@@ -125,7 +125,8 @@ def _error_of(name: str, spec: Any) -> str:
     return ""
 
 
-def _trials(definition: Definition) -> int | None:
-    size = definition.space.size if definition.strategy == "grid" else None
-    known = [count for count in (size, definition.max_trials) if count is not None]
+def _trials(told: dict[str, Any]) -> int | None:
+    """How many trials a sweep with a good space has; None where nothing says so."""
+    size = SearchSpace.parse(told["parameters"]).size if told.get("strategy") == "grid" else None
+    known = [count for count in (size, _whole(told.get("max_trials"))) if count is not None]
     return min(known, default=None)
