@@ -5,7 +5,9 @@
 
 import { get } from "../core/api.js";
 import { onTheme, runColors } from "../core/colors.js";
-import { $, clear, el } from "../core/dom.js";
+import { copy } from "../core/copy.js";
+import { $, el } from "../core/dom.js";
+import { bind } from "../core/keys.js";
 import { page } from "../core/page.js";
 import { readState, writeState } from "../core/state.js";
 import { brushLine } from "../compare/brush_line.js";
@@ -66,6 +68,7 @@ function drawAll(view) {
   strip(view, $("#strip"));
   headTools(view);
   brushLine(view, $("#brush-line"));
+  keys(view);
   watch(view);
 }
 
@@ -103,8 +106,17 @@ function headTools(view) {
     const names = Object.keys(view.compared.metrics);
     setTools($("#compare-tools"),
       names.length > 0 && select("Objective", names.map((name) => [name, name]), view.objective.slice(8), (obj) => view.change({ obj })),
-      names.length > 0 && segmented("Figure of the objective", [["best", "Best"], ["last", "Last"]], view.state.use, (use) => view.change({ use })));
+      names.length > 0 && segmented("Figure of the objective", [["best", "Best"], ["last", "Last"]], view.state.use, (use) => view.change({ use })),
+      el("button", { type: "button", class: "button", title: "A link to this view", onclick: copyLink }, "Copy link"));
   });
+}
+
+const copyLink = () => copy(location.href, "Link copied");
+
+function keys(view) {
+  bind("/", () => (view.state.runs.length ? $(".add-run").focus() : false), "Add a run");
+  bind("0", () => view.change({ brush: {} }), "Clear all brushes");
+  bind("y", copyLink, "Copy a link to this view");
 }
 
 function title(view) {
