@@ -13,7 +13,7 @@ import { readState, writeState } from "../core/state.js";
 import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
 import { shadeOf } from "../compare/shades.js";
-import { strip } from "../compare/strip.js";
+import { adder, strip } from "../compare/strip.js";
 import { DEFAULTS, View } from "../compare/view.js";
 
 /** Each panel is a module of its own, asked for when it comes into sight. */
@@ -58,6 +58,7 @@ async function load(view) {
     return failed(view, error);
   }
   if (!view.compared.count) return nothing(view);
+  $("#main").classList.remove("nothing");
   title(view);
   if (view.isDrawn) view.redraw();
   else drawAll(view);
@@ -128,23 +129,23 @@ function title(view) {
 }
 
 function nothing(view) {
-  const isFilter = Boolean(view.state.experiment);
-  message(view, isFilter ? "No run matches" : "No runs to compare",
-    isFilter ? "No run of this experiment matches the filter of this link." : "Search for one below, or select runs in a runs table and press Compare.");
+  if (view.state.experiment) return message("No run matches", "No run of this experiment matches the filter of this link.");
+  message("No runs to compare", "Search for the first one, or select runs in a runs table and press Compare.", adder(view));
 }
 
 function failed(view, error) {
-  const again = el("button", { type: "button", class: "button" }, "Try again");
-  again.addEventListener("click", () => load(view));
-  message(view, "The runs could not be read", error.message, "error", again);
+  const again = el("button", { type: "button", class: "button", onclick: () => load(view) }, "Try again");
+  message("The runs could not be read", error.message, again, "error");
 }
 
-function message(view, head, text, state = "empty", extra = "") {
+/** Instead of the whole page. */
+function message(head, text, extra = "", state = "empty") {
   const host = $("#strip");
   emptyBox(host, head, text);
   host.firstElementChild.append(extra);
   host.dataset.state = state;
-  for (const body of document.querySelectorAll(".card-body")) emptyBox(body, head, "");
+  $("#main").classList.add("nothing");
+  for (const body of document.querySelectorAll(".card-body")) body.dataset.state = state;
 }
 
 /** Into the link goes what differs from the defaults. */
