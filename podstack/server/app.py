@@ -20,6 +20,7 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    alert_edits,
     comparisons,
     documents,
     experiment_edits,
@@ -30,6 +31,7 @@ from podstack.server import (
     questions,
     run_edits,
     run_questions,
+    sweep_edits,
     sweep_insight,
     sweep_questions,
     table_questions,
@@ -68,6 +70,8 @@ PARTS: tuple[Routes, ...] = (
     run_edits.routes,
     note_edits.routes,
     token_edits.routes,
+    alert_edits.routes,
+    sweep_edits.routes,
     *PAGES,
 )
 

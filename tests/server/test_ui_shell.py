@@ -159,7 +159,8 @@ def test_a_token_opens_a_session_whose_pages_may_write(team: Any) -> None:
 
 def test_a_code_opens_one_session(team: Any) -> None:
     stores = Stores(team.server.store)
-    ident = next(token.id for token in Tokens(stores.backend).all() if token.role == "viewer")
+    tokens = Tokens(stores.backend)
+    ident = next(t.id for t in tokens.all() if t.role == "viewer" and tokens.still(t.id))
     code = Codes(stores.backend, Sessions(stores.backend)).issue(ident)
     port = team.server.port
 
