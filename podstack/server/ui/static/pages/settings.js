@@ -21,7 +21,7 @@ $("#new-token")?.addEventListener("click", create);
 async function draw(place, signal) {
   const told = await get("/tokens", {}, { signal });
   if (!told.tokens.length) return { title: "No token of this project yet", text: "Make one for each person or machine that logs runs here." };
-  clear(place).append(el("div", { class: "scroll" }, el("table", { class: "table" }, el("thead", {}, el("tr", {}, HEADS.map((head) => el("th", { scope: "col" }, head || el("span", { class: "visually-hidden" }, "Revoke"))))),
+  clear(place).append(el("div", { class: "scroll" }, el("table", { class: "table tokens" }, el("thead", {}, el("tr", {}, HEADS.map((head) => el("th", { scope: "col" }, head || el("span", { class: "visually-hidden" }, "Revoke"))))),
     el("tbody", {}, told.tokens.map(row)))));
   return true;
 }
