@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from podstack.server.access import Routes
 from podstack.server.ui import (
+    artifact_page,
     compare_page,
     experiments_page,
+    run_tabs,
     shell_pages,
     sweep_pages,
 )
@@ -15,5 +17,7 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.api_routes,
     compare_page.routes,
     experiments_page.routes,
+    run_tabs.routes,
+    artifact_page.routes,
     sweep_pages.routes,
 )

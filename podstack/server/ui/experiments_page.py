@@ -75,7 +75,7 @@ class Shown(NamedTuple):
 def experiments_page(
     here: Here,
     request: Request,
-    tag: Tags = [],  # noqa: B006: FastAPI copies it
+    tag: Tags = [],  # noqa: B006  # FastAPI copies it
     status: str = _CURRENT,
     q: Text = "",
     sort: str = _SORTS[0][0],
