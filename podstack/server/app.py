@@ -29,6 +29,7 @@ from podstack.server import (
     objects,
     previews,
     questions,
+    record_questions,
     run_edits,
     run_questions,
     sweep_edits,
@@ -36,6 +37,7 @@ from podstack.server import (
     sweep_questions,
     table_questions,
     token_edits,
+    view_routes,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -72,6 +74,8 @@ PARTS: tuple[Routes, ...] = (
     alert_edits.routes,
     sweep_edits.routes,
     token_edits.routes,
+    view_routes.routes,
+    record_questions.routes,
     *PAGES,
 )
 
