@@ -7,6 +7,7 @@ from podstack.server.ui import (
     compare_page,
     shell_pages,
     sweep_pages,
+    workspace_page,
 )
 
 PARTS: tuple[Routes, ...] = (
@@ -14,4 +15,5 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.api_routes,
     compare_page.routes,
     sweep_pages.routes,
+    workspace_page.routes,
 )
