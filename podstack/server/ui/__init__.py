@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from podstack.server.access import Routes
 from podstack.server.ui import (
+    artifact_page,
     compare_page,
+    experiments_page,
+    run_tabs,
     shell_pages,
     sweep_pages,
     workspace_page,
@@ -14,6 +17,9 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.routes,
     shell_pages.api_routes,
     compare_page.routes,
+    experiments_page.routes,
+    run_tabs.routes,
+    artifact_page.routes,
     sweep_pages.routes,
     workspace_page.routes,
 )
