@@ -35,6 +35,7 @@ test("sections follow the prefix, loose names come first, and a filter may be ha
   assert.deepEqual([...sectionsOf(names)], [["Metrics", ["lr", "/odd"]], ["train", ["train/loss", "train/acc"]], ["val", ["val/loss"]]]);
   assert.deepEqual([...sectionsOf(names, "^(train|val)/LOSS$").keys()], ["train", "val"]);
   assert.deepEqual([...sectionsOf(names, "(").keys()], []);
+  assert.deepEqual([...sectionsOf(names, "loss", ["val/loss", "gone"])], [["Pinned", ["val/loss"]], ["train", ["train/loss"]]]);
 });
 
 test("batches hold all and none twice", () => {

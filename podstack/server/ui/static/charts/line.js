@@ -77,7 +77,7 @@ export class LineChart {
   windowText(one) {
     const { smooth, x } = this.view;
     const span = windowOf(smooth, one);
-    return `smoothed ${smooth.toFixed(2)} ≈ ${x === "relative" || x === "wall" ? duration(span) : `${integer(span)} ${x === "step" ? "steps" : ""}`}`;
+    return `smoothed ${smooth.toFixed(2)} ≈ ${x === "relative" || x === "wall" ? duration(span) : x === "step" ? `${integer(span)} step${span === 1 ? "" : "s"}` : `${number(span)} of ${x}`}`;
   }
 
   draw(ctx, colors, width, height) {

@@ -32,7 +32,7 @@ export function paint(ctx, colors, frame, all, view) {
 
 function axes(ctx, colors, frame, view) {
   Object.assign(ctx, { strokeStyle: colors.line, fillStyle: colors.muted, lineWidth: 1, textBaseline: "middle", textAlign: "right" });
-  for (const { value, text } of ticks(frame.y, frame.high / 42, "number", view.logY)) {
+  for (const { value, text } of ticks(frame.y, frame.high / 34, "number", view.logY)) {
     const top = Math.round(frame.top(value)) + 0.5;
     stroke(ctx, [[MARGIN.left, top], [frame.width - MARGIN.right, top]]);
     ctx.fillText(text, MARGIN.left - 6, top);

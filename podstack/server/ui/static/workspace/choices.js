@@ -2,6 +2,7 @@
 
 export const DRAWN = 10; // runs that are drawn before one chooses
 export const MOST_DRAWN = 60; // curves of one chart
+export const PINNED = "Pinned"; // the section of what one has pinned
 export const LOOSE = "Metrics"; // the section of names without a prefix
 
 /** The runs that are drawn, in the order of the rail. chosen: null before one has chosen. */
@@ -40,11 +41,12 @@ export function metricTest(text) {
   }
 }
 
-/** Metrics by their prefix, in the order of their first coming; names without one come first. */
-export function sectionsOf(names, text = "") {
+/** Metrics by their prefix, in the order of their first coming; pinned ones and names without one come first. */
+export function sectionsOf(names, text = "", pinned = []) {
   const isWanted = metricTest(text);
-  const sections = new Map([[LOOSE, []]]);
-  for (const name of names.filter(isWanted)) {
+  const onTop = pinned.filter((name) => names.includes(name) && isWanted(name));
+  const sections = new Map([...(onTop.length ? [[PINNED, onTop]] : []), [LOOSE, []]]);
+  for (const name of names.filter((one) => isWanted(one) && !onTop.includes(one))) {
     const at = name.indexOf("/");
     const prefix = at > 0 ? name.slice(0, at) : LOOSE;
     if (!sections.has(prefix)) sections.set(prefix, []);

@@ -73,7 +73,7 @@ export class Curves {
     const series = found.map(([label, runs]) => {
       const curves = runs.map((at) => known.get(compared.ids[at]));
       const columns = grouped(curves.map((one) => ({ x: placesOf(one, state.x), mean: one.mean.map(real) })), state.band);
-      return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, time: columns.x, odd: columns.x.map(() => 0) };
+      return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, time: columns.x, count: columns.x.map(() => 1), odd: null };
     });
     return series.filter(({ x }) => x.length);
   }

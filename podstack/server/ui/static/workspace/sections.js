@@ -1,10 +1,13 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
+import { menuButton, toggleTable } from "../charts/card_menu.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
+import { number } from "../core/format.js";
 import { batches, sectionsOf } from "./choices.js";
+import { pins } from "./pins.js";
 
-const SHAPE = ["metrics", "shut", "columns"]; // what changes which cards there are
+const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
 const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom"];
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
@@ -13,6 +16,7 @@ const MARGIN = "300px";
 export class Sections {
   constructor(view, curves, host) {
     Object.assign(this, { view, curves, host });
+    this.pins = pins(() => this.place());
     this.cards = new Map(); // metric → {figure, host, note, chart, isSeen, isAsked}
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: MARGIN });
     view.on(SHAPE, () => this.place());
@@ -27,7 +31,11 @@ export class Sections {
   }
 
   place() {
-    const found = sectionsOf(this.view.names, this.view.state.metrics);
+    const names = this.view.names.filter((name) => this.view.has(name));
+    const found = sectionsOf(names, this.view.state.metrics, this.pins.names);
+    const shape = JSON.stringify([...found, this.view.state.shut]);
+    if (shape === this.shape) return;
+    this.shape = shape;
     clear(this.host).append(...[...found].map(([title, names]) => this.section(title, names)));
     this.host.dataset.state = found.size ? "ready" : "empty";
     if (!found.size) this.host.append(this.nothing());
@@ -61,8 +69,10 @@ export class Sections {
   newCard(name) {
     const host = el("div", { class: "chart-host", dataset: { state: "loading" } });
     const note = el("p", { class: "chart-note", role: "alert", hidden: true });
-    const figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, el("figcaption", { class: "cut", title: name }, name), host, note);
-    const card = { figure, host, note, chart: null, isSeen: false, isAsked: false };
+    const facts = el("span", { class: "card-facts muted" });
+    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false };
+    const caption = el("figcaption", {}, el("span", { class: "cut", title: name }, name), facts, menuButton(name, card, this.pins));
+    const figure = (card.figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, caption, host, note));
     this.watch.observe(figure);
     return card;
   }
@@ -110,11 +120,13 @@ export class Sections {
     card.chart ??= this.chart(name, card.host);
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
-    card.chart.setView({ x, smooth, logY: log, fitAll: fit, range: zoom.length ? zoom : null });
+    card.chart.setView({ x, smooth, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
+    card.facts.textContent = factsOf(card.chart.all, this.view.compared.directions[name]);
   }
 
   chart(name, host) {
     const chart = new LineChart(host, { title: name, height: HEIGHT });
+    chart.onTable = () => toggleTable(this.cards.get(name));
     chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
     chart.onCursor = (x) => this.cursor(name, x);
     return chart;
@@ -135,4 +147,14 @@ export class Sections {
     if (this.view.isGrouped) return;
     for (const name of this.inSight) this.cards.get(name).chart?.setView({ hover: id, dim: id !== null });
   }
+}
+
+/** The last value of a single curve, and its best where the name says which way is better. */
+function factsOf(all, direction) {
+  if (all.length !== 1) return "";
+  const [series] = all;
+  const last = number(series.last?.at(-1) ?? series.mean.at(-1));
+  if (!direction) return last;
+  const known = series[direction === "minimize" ? "min" : "max"].filter(Number.isFinite);
+  return known.length ? `${last} · best ${number(known.reduce((a, b) => ((direction === "minimize") === (b < a) ? b : a)))}` : last;
 }

@@ -36,7 +36,7 @@ function controls(view) {
     select("X", [...AXES, ...metrics], state.x, (x) => view.change({ x, zoom: [] })),
     toggle("Log y", state.log, (log) => view.change({ log })),
     toggle("Fit all", state.fit, (fit) => view.change({ fit })),
-    params.length > 0 && select("Group by", [["", "nothing"], ...params.map((name) => [name, name])], params.includes(state.group) ? state.group : "", (group) => view.change({ group })),
+    params.length > 0 && view.runs.id.length > 1 && select("Group by", [["", "nothing"], ...params.map((name) => [name, name])], params.includes(state.group) ? state.group : "", (group) => view.change({ group })),
     state.group && select("Band", [["minmax", "Min–max"], ["std", "± 1 std"]], state.band, (band) => view.change({ band })),
     state.zoom.length > 0 && el("button", { type: "button", class: "button", onclick: () => view.change({ zoom: [] }) }, "Reset zoom"),
     el("button", { type: "button", class: "button", onclick: () => copy(location.href) }, "Copy link"),

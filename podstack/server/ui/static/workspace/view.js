@@ -25,6 +25,15 @@ export class View {
   get runs() { return this.compared.runs; }
   get names() { return Object.keys(this.compared.metrics); }
   get drawn() { return drawnOf(this.compared.ids, this.state.runs); }
+  /** Whether any of the drawn runs has a metric. */
+  has(name) {
+    const { last } = this.compared.metrics[name];
+    return this.drawn.length === 0 || this.drawn.some((id) => last[this.compared.places.get(id)] !== null);
+  }
+
+  /** Where alerts fired on a metric; runs side by side show none. */
+  flagsOf() { return []; }
+
   get listed() { return matching(this.runs, this.state.q); }
   get isGrouped() { return Boolean(this.state.group); }
 
