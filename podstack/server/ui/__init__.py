@@ -7,9 +7,11 @@ from podstack.server.ui import (
     artifact_page,
     compare_page,
     experiments_page,
+    metrics_page,
     run_tabs,
     shell_pages,
     sweep_pages,
+    workspace_page,
 )
 
 PARTS: tuple[Routes, ...] = (
@@ -17,7 +19,9 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.api_routes,
     compare_page.routes,
     experiments_page.routes,
+    metrics_page.routes,
     run_tabs.routes,
     artifact_page.routes,
     sweep_pages.routes,
+    workspace_page.routes,
 )
