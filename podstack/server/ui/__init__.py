@@ -5,6 +5,7 @@ from __future__ import annotations
 from podstack.server.access import Routes
 from podstack.server.ui import (
     compare_page,
+    experiments_page,
     shell_pages,
     sweep_pages,
 )
@@ -13,5 +14,6 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.routes,
     shell_pages.api_routes,
     compare_page.routes,
+    experiments_page.routes,
     sweep_pages.routes,
 )

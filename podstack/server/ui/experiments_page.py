@@ -1,0 +1,93 @@
+"""The list of experiments, and the way to make one.
+
+The page carries its rows as data; its script draws, searches, sorts and changes them in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from podstack.clock import now
+from podstack.directions import MAXIMIZE, direction_of
+from podstack.index import ExperimentRow
+from podstack.index.overview import Reached
+from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.questions import reader_of
+from podstack.server.ui.rendering import page
+from podstack.server.ui.shell_pages import project_names
+
+_BARS = 24  # of the picture of when runs began
+
+routes = Routes(prefix="")
+
+
+@routes.add("GET", "/projects/{project}/experiments", VIEWER)
+def experiments_page(here: Here, request: Request) -> Response:
+    """All experiments of a project; archived and deleted ones are among the data."""
+    return page(
+        here,
+        request,
+        "experiments.html",
+        title="Experiments",
+        active="experiments",
+        data={
+            "experiments": _rows(here),
+            "projects": project_names(here),
+            "address": _address(here, request),
+        },
+        scripts=("pages/experiments.js",),
+        styles=("experiments.css",),
+        may_edit=here.role >= EDITOR,
+    )
+
+
+def _rows(here: Context) -> list[dict[str, Any]]:
+    index = reader_of(here).index
+    index.refresh()
+    began, reached = index.starts(), index.reached()
+    return [
+        {
+            **row._asdict(),
+            "starts": _bars(row, began.get(row.id, [])),
+            "best": _best(reached.get(row.id, [])),
+        }
+        for row in index.experiments()
+    ]
+
+
+def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:
+    """How many runs began in each of equal spans from the first one until now."""
+    if not began:
+        return []
+    first = min(began)
+    span = max(now() - first, 1.0)
+    bars = [0] * _BARS
+    for moment in began:
+        bars[max(0, min(_BARS - 1, int((moment - first) / span * _BARS)))] += 1
+    return bars
+
+
+def _best(metrics: Sequence[Reached]) -> dict[str, Any] | None:
+    """The best value of the metric that most runs have, among those with a known direction."""
+    known = [(found, way) for found in metrics if (way := direction_of(found.name)) is not None]
+    most = max((found.runs for found, _ in known), default=0)
+    common = [pair for pair in known if pair[0].runs >= 0.8 * most]
+    for found, way in sorted(common, key=lambda pair: _rank(pair[0].name, pair[1])):
+        value = found.max if way == MAXIMIZE else found.min
+        if value is not None:
+            return {"name": found.name, "value": value, "direction": way}
+    return None
+
+
+def _rank(name: str, way: str) -> tuple[bool, bool, str]:
+    """What was validated before what was trained on, a score before a loss."""
+    return not name.lower().startswith(("val", "valid", "test", "eval")), way != MAXIMIZE, name
+
+
+def _address(here: Context, request: Request) -> str:
+    """What a client is told to open: this server, as the browser reached it."""
+    return f"{request.url.scheme}://{request.url.netloc}{here.services.settings.prefix}"
