@@ -20,6 +20,7 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    alert_edits,
     comparisons,
     documents,
     experiment_edits,
@@ -30,9 +31,11 @@ from podstack.server import (
     questions,
     run_edits,
     run_questions,
+    sweep_edits,
     sweep_insight,
     sweep_questions,
     table_questions,
+    token_edits,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -66,6 +69,9 @@ PARTS: tuple[Routes, ...] = (
     experiment_edits.routes,
     run_edits.routes,
     note_edits.routes,
+    alert_edits.routes,
+    sweep_edits.routes,
+    token_edits.routes,
     *PAGES,
 )
 

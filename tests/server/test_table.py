@@ -1,179 +1,167 @@
-"""The columnar table of runs, asked by HTTP."""
+"""The runs table's answer and its filter language, asked of a real server.
+
+The cases of tests/ui/filter_cases.json hold the index here and the JavaScript of the pages there.
+"""
 
 from __future__ import annotations
 
 import gzip
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
-import urllib3
 
 from podstack import MLOpsClient
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.raw_http import Answer, ask
 
-PARAMS: list[dict[str, Any]] = [
-    {"lr": 0.1, "layers": [1, 2], "amp": True},
-    {"lr": "auto", "amp": None},
-    {},
-]
+_SHARED = json.loads((Path(__file__).parents[1] / "ui/filter_cases.json").read_text())
 
 
-class Asked:
-    """Asks one server for tables of one project."""
+@dataclass(frozen=True)
+class Cases:
+    """A server over the runs of the shared cases, and how to ask for its table."""
 
-    def __init__(self, server: RunningServer) -> None:
-        self._url = f"{server.url}/api/v1/projects/default/table?"
-        self._pool = urllib3.PoolManager()
+    server: RunningServer
+    client: MLOpsClient
 
-    def raw(self, headers: dict[str, str] | None = None, **arguments: Any) -> Any:
+    def asked(self, headers: dict[str, str] | None = None, **query: Any) -> Answer:
         words = {
-            name: value if isinstance(value, str) else orjson.dumps(value).decode()
-            for name, value in arguments.items()
+            name: value if isinstance(value, (str, int)) else orjson.dumps(value).decode()
+            for name, value in query.items()
         }
-        return self._pool.request(
-            "GET",
-            self._url + urlencode(words),
-            headers=headers,
-            retries=False,
-            decode_content=False,
-        )
+        target = f"/api/v1/projects/default/table?{urlencode(words, quote_via=quote)}"
+        return ask(self.server.port, "GET", target, headers=headers)
 
-    def __call__(self, **arguments: Any) -> Any:
-        answer = self.raw(**arguments)
-        assert answer.status == 200, answer.data
-        return answer.json()
+    def table(self, **query: Any) -> Any:
+        found = self.asked(**query)
+        assert found.status == 200, found.body
+        return found.json
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("table") / "store"
-    client = MLOpsClient(path)
-    for number, params in enumerate(PARAMS):
-        with client.start_run(
-            name=f"r{number}", params=params, tags=["even"] * (number % 2 == 0), capture=False
-        ) as run:
-            if number < 2:
-                for value in (3.0, float("nan") if number else 1.0):
-                    run.log_metrics({"val_loss": value})
-    return path
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+    folder = tmp_path_factory.mktemp("cases")
+    client = MLOpsClient(folder / "store")
+    experiment = client.create_experiment("cases")
+    for told in _SHARED["runs"]:
+        _log(client, experiment.id, told)
+    environment = {"PODSTACK_CACHE": str(folder / "cache")}
+    with RunningServer(folder / "store", environment=environment) as server:
+        yield Cases(server, client)
 
 
-@pytest.fixture(scope="module")
-def ask(folder: Path) -> Iterator[Asked]:
-    cache = {"PODSTACK_CACHE": str(folder.parent / "cache")}
-    with RunningServer(folder, environment=cache) as server:
-        yield Asked(server)
+def _log(client: MLOpsClient, experiment: str, told: dict[str, Any]) -> None:
+    run = client.start_run(
+        experiment_id=experiment,
+        name=told["name"],
+        params=told["params"],
+        tags=told["tags"],
+        capture=False,
+    )
+    for name, values in told["metrics"].items():
+        for step, value in enumerate(values):
+            run.log_metrics({name: float(value)}, step=step)
+    run.finish(told["status"])
 
 
-def test_all_columns_are_as_long_as_the_ids(ask: Asked) -> None:
-    table = ask(order_by="name")
-
-    assert table["names"] == ["r0", "r1", "r2"]
-    assert table["status"] == ["completed"] * 3
-    assert table["tags"] == [["even"], [], ["even"]]
-    assert table["params"]["lr"] == [0.1, "auto", None]
-    assert table["params"]["layers"] == ["[1,2]", None, None]
-    assert table["params"]["amp"] == [True, [], None]
-    assert table["metrics"]["val_loss"] == {
-        "last": [1.0, "NaN", None],
-        "min": [1.0, 3.0, None],
-        "max": [3.0, 3.0, None],
-        "steps": [2, 2, None],
-    }
-    assert table["directions"] == {"val_loss": "minimize"}
-    assert (table["total"], table["next"]) == (3, None)
+@pytest.mark.parametrize(("text", "expected"), _SHARED["cases"])
+def test_a_filter_finds_the_runs_that_the_pages_find(
+    cases: Cases, text: str, expected: list[str]
+) -> None:
+    assert cases.table(filter=text, order_by="created")["names"] == expected
 
 
-def test_a_table_is_filtered_and_ordered_by_the_language_of_the_sdk(ask: Asked) -> None:
-    assert ask(filter="tags.even", order_by="-name")["names"] == ["r2", "r0"]
-    assert ask(filter="params.amp is none")["names"] == ["r1"]
+@pytest.mark.parametrize(("text", "expected"), _SHARED["orders"])
+def test_an_order_is_that_of_the_pages(cases: Cases, text: str, expected: list[str]) -> None:
+    assert cases.table(order_by=text)["names"] == expected
 
 
-def test_columns_and_parts_are_chosen_by_name(ask: Asked) -> None:
-    table = ask(columns=["params.lr", "metrics.val_loss.min_step", "notes"], order_by="name")
+@pytest.mark.parametrize("text", [text for text in _SHARED["wrong"] if text])
+def test_what_is_no_expression_is_refused_with_its_place(cases: Cases, text: str) -> None:
+    found = cases.asked(filter=text)
 
-    assert list(table["params"]) == ["lr"]
-    assert table["metrics"] == {"val_loss": {"min_step": [1, 0, None]}}
-    assert table["notes"] == ["", "", ""]
-    assert list(ask(parts=["last"])["metrics"]["val_loss"]) == ["last"]
-
-
-def test_pages_follow_one_another_and_hold_every_run_once(ask: Asked) -> None:
-    names: list[str] = []
-    cursor = ""
-    while cursor is not None:
-        page = ask(limit=2, cursor=cursor, order_by="-name")
-        names += page["names"]
-        cursor = page["next"]
-
-    assert names == ["r2", "r1", "r0"]
+    assert found.status in (400, 422)
+    assert found.json["error"]["message"]
 
 
-def test_a_run_that_begins_between_two_pages_moves_none(folder: Path, ask: Asked) -> None:
-    first = ask(limit=2)
-    MLOpsClient(folder).start_run(name="later", tags=["late"], capture=False).finish()
+def test_columns_are_as_long_as_ids_and_none_differs_from_missing(cases: Cases) -> None:
+    found = cases.table(order_by="created")
 
-    assert ask(limit=2, cursor=first["next"])["names"] == ["r0"]
-
-
-def test_what_changed_since_is_told_alone(folder: Path, ask: Asked) -> None:
-    before = ask()["generation"]
-    assert ask.raw(since=before).status == 204
-    run = MLOpsClient(folder).start_run(name="newest", capture=False)
-    run.finish()
-    seen = _once_it_is_seen(ask, before)
-
-    assert run.id in seen["changed"]
-    assert seen["names"][0] == "newest"
-    assert not {"r0", "r1", "r2"} & set(seen["names"])
-    assert seen["generation"] != before
+    columns = [
+        *found["params"].values(),
+        *(c for m in found["metrics"].values() for c in m.values()),
+    ]
+    assert {len(column) for column in [*columns, found["tags"]]} == {len(_SHARED["runs"])}
+    assert found["params"]["note"] == [[], None, "none", None, None]
+    assert found["params"]["model/depth"] == [None, None, 3, None, None]
 
 
-def _once_it_is_seen(ask: Asked, before: str) -> Any:
-    """The server looks at the store once a second."""
-    while (answer := ask.raw(since=before)).status == 204:
-        sleep(0.1)
-    return answer.json()
+def test_figures_that_json_lacks_are_told_as_texts(cases: Cases) -> None:
+    found = cases.table(order_by="created")["metrics"]
+
+    assert found["loss"]["last"] == [0.5, "NaN", 1.0, None, None]
+    assert found["val_acc"]["max"] == [0.9, 0.95, None, "Infinity", None]
 
 
-def test_a_generation_of_another_server_is_answered_with_everything(ask: Asked) -> None:
-    table = ask(since="0123456789abcdef.7", filter="tags.even")
+def test_only_the_columns_asked_for_come(cases: Cases) -> None:
+    found = cases.table(columns=["params.lr", "metrics.loss.min"])
 
-    assert table["changed"] is None
-    assert len(table["ids"]) == 2
+    assert list(found["params"]) == ["lr"]
+    assert {name: list(parts) for name, parts in found["metrics"].items()} == {"loss": ["min"]}
 
 
-def test_json_is_compressed_only_where_that_is_accepted(ask: Asked) -> None:
-    packed = ask.raw({"Accept-Encoding": "gzip"}, filter="tags.even", order_by="name")
+def test_pages_meet_every_run_once(cases: Cases) -> None:
+    names, cursor = [], ""
+    while True:
+        found = cases.table(order_by="name", limit=2, cursor=cursor)
+        names += found["names"]
+        cursor = found["next"]
+        if cursor is None:
+            break
 
+    assert names == sorted(run["name"] for run in _SHARED["runs"])
+    assert found["total"] == len(names)
+
+
+def test_the_answer_is_compressed_only_for_those_who_accept_it(cases: Cases) -> None:
+    plain = cases.asked()
+    packed = cases.asked({"Accept-Encoding": "gzip"})
+
+    assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
-    assert orjson.loads(gzip.decompress(packed.data))["names"] == ["r0", "r2"]
-    assert "content-encoding" not in ask.raw({"Accept-Encoding": "identity"}).headers
+    assert orjson.loads(gzip.decompress(packed.body))["ids"] == plain.json["ids"]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"filter": "lr >"},
-        {"order_by": "tags.x"},
-        {"columns": ["lr lr"]},
-        {"cursor": "../x"},
-        {"cursor": "t9999999.9999999999999999"},
-        {"cursor": "t99999999.1"},
-        {"limit": 10_001},
-        {"experiment": "nobody"},
-    ],
-    ids=str,
-)
-def test_an_odd_question_is_refused(ask: Asked, odd: dict[str, Any]) -> None:
-    answer = ask.raw(**odd)
+def test_asking_again_tells_only_what_changed(cases: Cases) -> None:
+    before = cases.table()
+    assert cases.asked(since=before["generation"]).status == 204
 
-    if odd.get("cursor", "").startswith("t9999999."):
-        assert answer.json()["ids"] == []  # beyond the end there is nothing
-    else:
-        assert 400 <= answer.status < 500
+    run = cases.client.start_run(name="newcomer", capture=False)
+    run.finish()
+    after = _changed(cases, before["generation"])
+
+    assert after["names"] == ["newcomer"]
+    assert after["changed"] == [run.id]
+
+
+def _changed(cases: Cases, generation: str) -> Any:
+    """The first answer that has news: the server looks again within seconds."""
+    until = time.monotonic() + 30
+    while (found := cases.asked(since=generation)).status == 204:
+        assert time.monotonic() < until, "the server never saw the run"
+        time.sleep(0.1)
+    return found.json
+
+
+def test_which_way_a_metric_improves_is_told(cases: Cases) -> None:
+    found = cases.table()["directions"]
+
+    assert found["loss"] == "minimize"
+    assert found["val_acc"] == "maximize"

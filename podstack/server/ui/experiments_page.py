@@ -1,6 +1,6 @@
-"""The list of experiments, and the way to make one.
+"""The list of experiments, and an experiment's Settings tab.
 
-The page carries its rows as data; its script draws, searches, sorts and changes them in place.
+The list carries its rows as data; its script draws, searches, sorts and changes them in place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from podstack.directions import MAXIMIZE, direction_of
 from podstack.index import ExperimentRow
 from podstack.index.overview import Reached
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
-from podstack.server.questions import reader_of
+from podstack.server.questions import experiment_of, reader_of
 from podstack.server.ui.rendering import page
 from podstack.server.ui.shell_pages import project_names
 
@@ -41,6 +41,27 @@ def experiments_page(here: Here, request: Request) -> Response:
         },
         scripts=("pages/experiments.js",),
         styles=("experiments.css",),
+        may_edit=here.role >= EDITOR,
+    )
+
+
+@routes.add("GET", "/projects/{project}/experiments/{experiment}/settings", VIEWER)
+def experiment_settings(here: Here, request: Request, experiment: str) -> Response:
+    """Name, description and tags of an experiment; archiving and deleting it."""
+    reader = reader_of(here)
+    reader.index.refresh()
+    row = experiment_of(reader, experiment)
+    shown = ("id", "name", "description", "tags", "archived", "deleted", "runs")
+    return page(
+        here,
+        request,
+        "experiment_settings.html",
+        title=f"Settings of {row.name}",
+        data={"experiment": {name: getattr(row, name) for name in shown}},
+        active="experiments",
+        scripts=("pages/experiment_settings.js",),
+        styles=("experiments.css",),
+        experiment=row,
         may_edit=here.role >= EDITOR,
     )
 

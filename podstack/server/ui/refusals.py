@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from podstack.server.access import API, Context
-from podstack.server.errors import Refused
+from podstack.server.errors import Refused, missing
 from podstack.server.hosts import Headers
 from podstack.server.ui.rendering import page
 
@@ -18,6 +18,12 @@ _TITLES = {
     404: "There is no such page",
     422: "That address cannot be read",
     503: "The store does not answer",
+}
+_TEXTS = {
+    (
+        404,
+        missing().message,
+    ): "It was deleted, its address is misspelt, or its project is not yours.",
 }
 _NO_PAGES = (API, "/static", "/healthz")
 
@@ -45,7 +51,7 @@ def refused_page(here: Context, request: Request, refused: Refused) -> Response:
         title=_TITLES.get(refused.status, "That did not work"),
         status=refused.status,
         code=refused.status,
-        text=refused.message,
+        text=_TEXTS.get((refused.status, refused.message), refused.message),
     )
     for name, value in refused.headers.items():
         answer.headers[name] = value

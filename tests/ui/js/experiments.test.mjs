@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counts, shelf, shown, snippet, tagCounts, tagsIn } from "../../../podstack/server/ui/static/experiments/rows.js";
+import { counts, shelf, shown, snippet, tagCounts } from "../../../podstack/server/ui/static/experiments/rows.js";
 
 const row = (name, more = {}) => ({ name, description: "", tags: [], status: "active", archived: false, deleted: false, runs: 0, created: 1, last_activity: 1, ...more });
 const ROWS = [
@@ -41,10 +41,6 @@ test("a chip counts what it would show", () => {
 
 test("what was deleted is nothing else", () => {
   assert.equal(shelf(row("x", { status: "archived", archived: true, deleted: true })), "deleted");
-});
-
-test("tags are split at commas, each once", () => {
-  assert.deepEqual(tagsIn(" a, b ,,a"), ["a", "b"]);
 });
 
 test("the snippet quotes what it is given", () => {

@@ -14,7 +14,7 @@ import { COLORED } from "./view.js";
 const PARTS = ["curves", "x", "smooth", "log", "group", "band", "hide", "brush", "runs", "order", "obj"];
 const MOST_RUNS = 60; // curves of one chart
 const BATCH = 6; // metrics of one request
-const DEFAULT_METRICS = 4;
+const DEFAULT_METRICS = 3;
 const BUCKETS = 300;
 const NO_GROUP = "none";
 

@@ -5,7 +5,7 @@ import { dialog } from "../core/dialog.js";
 import { el } from "../core/dom.js";
 import { page, url } from "../core/page.js";
 import { toast } from "../core/toast.js";
-import { tagsIn } from "./rows.js";
+import { tagsIn } from "../table/tags.js";
 
 const UNDO = 10; // seconds
 

@@ -48,9 +48,6 @@ export function tagCounts(rows, status) {
   return [...found].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
 }
 
-/** The tags in a text with commas between them, each once. */
-export const tagsIn = (text) => [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
-
 /** The few lines that make a first run. */
 export function snippet(address, project, experiment = "first-try") {
   const where = project === "default" ? "" : `, project=${JSON.stringify(project)}`;
