@@ -25,6 +25,7 @@ from podstack.index.changes import ChangeFinder, Changes, Watched
 from podstack.index.columnar import Columnar, columnar, stamps
 from podstack.index.experiments import ExperimentReader
 from podstack.index.file import Busy, IndexFile, is_damage, open_index
+from podstack.index.overview import Reached, reached, starts
 from podstack.index.runs import RunReader, Sighting
 from podstack.keys import STORE
 from podstack.store import Store
@@ -337,6 +338,14 @@ class Index:
     def experiments(self) -> list[ExperimentRow]:
         """All experiments, deleted ones too, oldest first."""
         return self._ask(lambda connection: answers.experiments(connection, self._project))
+
+    def starts(self) -> dict[str, list[float]]:
+        """By experiment: when its runs began, in order; deleted runs do not count."""
+        return self._ask(lambda connection: starts(connection, self._project))
+
+    def reached(self) -> dict[str, list[Reached]]:
+        """By experiment: how far its metrics got, the most common one first."""
+        return self._ask(lambda connection: reached(connection, self._project))
 
     def names(self) -> Names:
         """What the runs that are not deleted have, most frequent first."""

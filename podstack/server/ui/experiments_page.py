@@ -1,109 +1,47 @@
 """The list of experiments, and an experiment's Settings tab.
 
-The list is drawn here, whole; its address says what is shown: `?status=` one of STATES, `?tag=` as
-often as there are tags that each must have, `?q=` a piece of name or description, `?sort=`.
+The list carries its rows as data; its script draws, searches, sorts and changes them in place.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
+from collections.abc import Sequence
+from typing import Any
 
-from fastapi import Query, Request
+from fastapi import Request
 from starlette.responses import Response
 
-from podstack.errors import UsageError
-from podstack.experiment_table import check_sort, sorted_experiments
+from podstack.clock import now
+from podstack.directions import MAXIMIZE, direction_of
 from podstack.index import ExperimentRow
-from podstack.server.access import EDITOR, VIEWER, Here, Routes
-from podstack.server.questions import Text, experiment_of, reader_of
+from podstack.index.overview import Reached
+from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.questions import experiment_of, reader_of
 from podstack.server.ui.rendering import page
+from podstack.server.ui.shell_pages import project_names
 
-STATES = ("active", "completed", "archived")
-_CURRENT = "current"  # all that are not archived: what is shown where nothing is said
-_SORTS = (
-    ("-last_activity", "Last activity"),
-    ("-created", "Newest"),
-    ("name", "Name"),
-    ("-runs", "Most runs"),
-)
-_MOST_TAGS = 24
-
-Tags = Annotated[list[str], Query(max_length=50)]
+_BARS = 24  # of the picture of when runs began
 
 routes = Routes(prefix="")
 
 
-class Shown(NamedTuple):
-    """What of the experiments is shown; each field is one of the query."""
-
-    status: str
-    tags: tuple[str, ...]
-    q: str
-    sort: str
-
-    def address(self, **changes: Any) -> str:
-        """The query of this view, with changes."""
-        wanted = self._replace(**changes)
-        pairs = [
-            ("status", wanted.status if wanted.status != _CURRENT else ""),
-            *(("tag", tag) for tag in wanted.tags),
-            ("q", wanted.q),
-            ("sort", wanted.sort if wanted.sort != _SORTS[0][0] else ""),
-        ]
-        return "?" + urlencode([pair for pair in pairs if pair[1]])
-
-    def toggled(self, tag: str) -> str:
-        """The query with a tag asked for, or no longer."""
-        rest = tuple(known for known in self.tags if known != tag)
-        return self.address(tags=rest if tag in self.tags else (*self.tags, tag))
-
-    def has(self, row: ExperimentRow) -> bool:
-        """Whether text and tags fit."""
-        text = f"{row.name}\n{row.description}".lower()
-        return self.q.lower() in text and set(self.tags) <= set(row.tags)
-
-    def has_status(self, row: ExperimentRow) -> bool:
-        if self.status == _CURRENT:
-            return not row.archived
-        return self.status in ("all", row.status)
-
-
 @routes.add("GET", "/projects/{project}/experiments", VIEWER)
-def experiments_page(
-    here: Here,
-    request: Request,
-    tag: Tags = [],  # noqa: B006  # FastAPI copies it
-    status: str = _CURRENT,
-    q: Text = "",
-    sort: str = _SORTS[0][0],
-) -> Response:
-    """Every experiment of the project that fits what the address asks for."""
-    shown = Shown(status if status in (*STATES, "all") else _CURRENT, tuple(tag), q, _sort(sort))
-    reader = reader_of(here)
-    reader.index.refresh()
-    known = [row for row in reader.index.experiments() if not row.deleted]
-    fitting = [row for row in known if shown.has(row)]
-    rows = sorted_experiments((row for row in fitting if shown.has_status(row)), shown.sort)
+def experiments_page(here: Here, request: Request) -> Response:
+    """All experiments of a project; archived and deleted ones are among the data."""
     return page(
         here,
         request,
         "experiments.html",
         title="Experiments",
-        data={"experiments": {row.id: _brief(row) for row in rows}},
         active="experiments",
+        data={
+            "experiments": _rows(here),
+            "projects": project_names(here),
+            "address": _address(here, request),
+        },
         scripts=("pages/experiments.js",),
         styles=("experiments.css",),
-        rows=rows,
-        total=len(known),
-        shown=shown,
-        states=_states(fitting),
-        tags=_tags(known, shown),
-        sorts=_SORTS,
         may_edit=here.role >= EDITOR,
-        address=_address(here, request),
     )
 
 
@@ -113,12 +51,13 @@ def experiment_settings(here: Here, request: Request, experiment: str) -> Respon
     reader = reader_of(here)
     reader.index.refresh()
     row = experiment_of(reader, experiment)
+    shown = ("id", "name", "description", "tags", "archived", "deleted", "runs")
     return page(
         here,
         request,
         "experiment_settings.html",
         title=f"Settings of {row.name}",
-        data={"experiment": {**_brief(row), "id": row.id}},
+        data={"experiment": {name: getattr(row, name) for name in shown}},
         active="experiments",
         scripts=("pages/experiment_settings.js",),
         styles=("experiments.css",),
@@ -127,42 +66,49 @@ def experiment_settings(here: Here, request: Request, experiment: str) -> Respon
     )
 
 
-def _sort(wanted: str) -> str:
-    try:
-        check_sort(wanted)
-    except UsageError:
-        return _SORTS[0][0]
-    return wanted
-
-
-def _brief(row: ExperimentRow) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "description": row.description,
-        "tags": row.tags,
-        "archived": row.archived,
-        "deleted": row.deleted,
-        "runs": row.runs,
-    }
-
-
-def _states(rows: Iterable[ExperimentRow]) -> list[tuple[str, str, int]]:
-    """Key, word and count of each chip."""
-    counts = Counter(row.status for row in rows)
-    current = sum(counts[state] for state in STATES if state != "archived")
+def _rows(here: Context) -> list[dict[str, Any]]:
+    index = reader_of(here).index
+    index.refresh()
+    began, reached = index.starts(), index.reached()
     return [
-        (_CURRENT, "Current", current),
-        *((state, state.capitalize(), counts[state]) for state in STATES),
+        {
+            **row._asdict(),
+            "starts": _bars(row, began.get(row.id, [])),
+            "best": _best(reached.get(row.id, [])),
+        }
+        for row in index.experiments()
     ]
 
 
-def _tags(rows: Iterable[ExperimentRow], shown: Shown) -> list[tuple[str, int]]:
-    """The most frequent tags of what is shown but for its tags, and all that are chosen."""
-    counts = Counter(tag for row in rows if shown.has_status(row) for tag in row.tags)
-    frequent = sorted(counts, key=lambda tag: (-counts[tag], tag))[:_MOST_TAGS]
-    return [(tag, counts[tag]) for tag in dict.fromkeys((*shown.tags, *frequent))]
+def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:
+    """How many runs began in each of equal spans from the first one until now."""
+    if not began:
+        return []
+    first = min(began)
+    span = max(now() - first, 1.0)
+    bars = [0] * _BARS
+    for moment in began:
+        bars[max(0, min(_BARS - 1, int((moment - first) / span * _BARS)))] += 1
+    return bars
 
 
-def _address(here: Here, request: Request) -> str:
-    """This server, as a program reaches it."""
+def _best(metrics: Sequence[Reached]) -> dict[str, Any] | None:
+    """The best value of the metric that most runs have, among those with a known direction."""
+    known = [(found, way) for found in metrics if (way := direction_of(found.name)) is not None]
+    most = max((found.runs for found, _ in known), default=0)
+    common = [pair for pair in known if pair[0].runs >= 0.8 * most]
+    for found, way in sorted(common, key=lambda pair: _rank(pair[0].name, pair[1])):
+        value = found.max if way == MAXIMIZE else found.min
+        if value is not None:
+            return {"name": found.name, "value": value, "direction": way}
+    return None
+
+
+def _rank(name: str, way: str) -> tuple[bool, bool, str]:
+    """What was validated before what was trained on, a score before a loss."""
+    return not name.lower().startswith(("val", "valid", "test", "eval")), way != MAXIMIZE, name
+
+
+def _address(here: Context, request: Request) -> str:
+    """What a client is told to open: this server, as the browser reached it."""
     return f"{request.url.scheme}://{request.url.netloc}{here.services.settings.prefix}"

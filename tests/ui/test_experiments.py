@@ -1,0 +1,144 @@
+"""The list of experiments in a browser, over a store of its own that the tests may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from podstack import MLOpsClient
+from podstack.testing.browser import Watch
+from podstack.testing.podstack_server import RunningServer
+
+pytestmark = pytest.mark.ui
+
+LIST = "/projects/default/experiments"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("experiments")
+    client = MLOpsClient(folder / "store")
+    for name, tags in (("vision", ["image", "base"]), ("words", ["base"]), ("sound", [])):
+        made = client.create_experiment(name, f"What {name} needs", tags)
+        for number in range(2):
+            with client.start_run(made.id, params={"lr": number}, capture=False) as run:
+                run.log_metrics({"val/acc": 0.5 + number / 10}, step=0)
+    with RunningServer(
+        folder / "store", environment={"PODSTACK_CACHE": str(folder / "cache")}
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def listed(own: RunningServer, watch_at: Callable[[str], Watch]) -> Page:
+    """The three that no test changes for good."""
+    page: Page = watch_at(own.url).open(f"{LIST}?q=needs")
+    return page
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("#experiments tbody .name-line a").all_inner_texts()
+
+
+def test_a_row_tells_runs_and_the_best_value(listed: Page) -> None:
+    row = listed.get_by_role("row").filter(has_text="vision")
+
+    expect(row).to_contain_text("What vision needs")
+    expect(row).to_contain_text("0.6")
+    expect(row).to_contain_text("highest val/acc")
+
+
+def test_search_tags_and_order_are_in_the_link(listed: Page) -> None:
+    listed.locator("[data-tag=base]").click()
+    listed.locator("#sort").select_option("name")
+    expect(listed.locator("#experiments tbody tr")).to_have_count(2)
+    listed.reload()
+
+    expect(listed.locator("#experiments tbody tr")).to_have_count(2)
+    assert names(listed) == ["vision", "words"]
+
+
+def test_what_excludes_everything_is_said_and_taken_back(listed: Page) -> None:
+    listed.locator("#search").fill("nothing like it")
+    expect(listed.locator("#experiments")).to_contain_text("nothing like it")
+    listed.get_by_role("button", name="Show all").click()
+
+    expect(listed.get_by_label("Select words")).to_be_visible()
+
+
+def test_what_was_archived_comes_back_by_undo(listed: Page, own: RunningServer) -> None:
+    listed.get_by_label("Select sound").check()
+    listed.get_by_label("Select words").check()
+    listed.locator("#selection").get_by_role("button", name="Archive").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(1)
+    listed.get_by_role("button", name="Undo").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(3)
+
+    stored = MLOpsClient(own.url).list_experiments(status="all").to_dicts()
+    assert [row["name"] for row in stored if row["archived"]] == []
+
+
+def test_what_was_deleted_is_on_a_shelf_of_its_own(listed: Page) -> None:
+    listed.get_by_label("Actions on sound").click()
+    listed.get_by_role("menuitem", name="Delete").click()
+    listed.locator("[data-status=deleted]").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(1)
+    listed.get_by_label("Actions on sound").click()
+    listed.get_by_role("menuitem", name="Bring back").click()
+    listed.locator('[data-status=""]').click()
+
+    expect(listed.locator("#experiments tbody tr")).to_have_count(3)
+
+
+def test_an_experiment_is_edited_in_place(listed: Page, own: RunningServer) -> None:
+    MLOpsClient(own.url).create_experiment("draft")
+    listed.goto(f"{own.url}{LIST}?q=draft")
+    listed.locator("#search").fill("")
+    listed.get_by_label("Actions on draft").click()
+    listed.get_by_role("menuitem", name="Edit").click()
+    listed.get_by_label("Name", exact=True).fill("texts")
+    listed.get_by_role("textbox", name="Tags").fill("nlp, base")
+    listed.get_by_role("button", name="Save").click()
+
+    expect(listed.get_by_role("row").filter(has_text="texts")).to_contain_text("nlp")
+
+
+def test_a_new_one_without_a_name_keeps_the_dialog_open(listed: Page) -> None:
+    listed.keyboard.press("c")
+    listed.get_by_role("button", name="Create").click()
+    expect(listed.get_by_role("alert")).to_have_text("Give it a name.")
+    listed.keyboard.press("Escape")
+
+    expect(listed.get_by_role("dialog")).to_have_count(0)
+
+
+def test_keys_walk_choose_and_open(listed: Page) -> None:
+    for key in ("j", "j", "x"):
+        listed.keyboard.press(key)
+    expect(listed.locator("#selection")).to_contain_text("1 selected")
+    listed.keyboard.press("x")
+
+    expect(listed.locator("#selection")).to_be_hidden()
+
+
+def test_a_run_that_begins_meanwhile_is_counted(listed: Page, own: RunningServer) -> None:
+    client = MLOpsClient(own.url)
+    made = client.create_experiment("late")
+    with client.start_run(made.id, capture=False) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+
+    listed.locator("#search").fill("late")
+    expect(listed.get_by_role("row").filter(has_text="late")).to_be_visible(timeout=20_000)
+
+
+def test_an_empty_store_teaches_six_lines_with_its_own_address(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    with RunningServer(tmp_path / "store") as server:
+        page: Page = watch_at(server.url).open(LIST)
+
+        expect(page.locator(".snippet")).to_contain_text(server.url)
+        page.close()
