@@ -6,6 +6,7 @@ from podstack.server.access import Routes
 from podstack.server.ui import (
     compare_page,
     experiments_page,
+    runs_page,
     shell_pages,
     sweep_pages,
 )
@@ -15,5 +16,6 @@ PARTS: tuple[Routes, ...] = (
     shell_pages.api_routes,
     compare_page.routes,
     experiments_page.routes,
+    runs_page.routes,
     sweep_pages.routes,
 )
