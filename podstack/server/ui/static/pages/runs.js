@@ -27,6 +27,7 @@ const selection = new Selection(state.runs, () => { remembered(); draw(); });
 const runUrl = (id) => projectUrl(`/runs/${encodeURIComponent(id)}`);
 let table = null;
 let all = [];
+let usual = []; // keys of the columns that are shown where nobody chose
 let names = new Map();
 let colors = new Map();
 let grid = null;
@@ -45,6 +46,7 @@ const list = panel(host, async (place, signal) => {
   const answer = await get("/table", { experiment: experiment?.id, filter: asked, order_by: asked ? undefined : "-created" }, { signal });
   table = new Table(answer);
   all = columnsOf(table, { withExperiment: !experiment });
+  usual = usualColumns(table, all);
   names = namesOf(table);
   colors = runColors(answer.ids);
   strange = new Set();
@@ -108,9 +110,10 @@ function ask(text) {
 }
 
 function shownColumns() {
-  const wanted = new Set(state.cols.length ? [...state.cols, ...state.pins] : [...usualColumns(table, all), ...state.pins]);
-  const pinned = state.pins.map((key) => all.find((column) => column.key === key)).filter(Boolean);
-  const rest = all.filter((column) => wanted.has(column.key) && !state.pins.includes(column.key));
+  const byKey = new Map(all.map((column) => [column.key, column]));
+  const found = (keys) => keys.map((key) => byKey.get(key)).filter(Boolean);
+  const pinned = found(state.pins);
+  const rest = found(state.cols.length ? state.cols : usual).filter((column) => !pinned.includes(column));
   const columns = [...pinned, ...rest];
   if (!phone.matches) return columns;
   return [columns.find(({ key }) => key === "status"), pinned[0] ?? columns.find(({ kind }) => kind === "metrics")].filter(Boolean);

@@ -5,6 +5,7 @@ import {cell, shown} from './cells.js';
 const ROW = 30;
 const MARGIN = 8; // rows drawn beyond what is in sight
 const NAME = 230;
+const NARROW = 160; // on a phone
 const SAMPLE = 40; // rows that a column's width is guessed from
 
 /**
@@ -40,7 +41,7 @@ export class Grid {
 
   shaped(columns) {
     Object.assign(this, {columns, shape: this.view.table});
-    const widths = [34, NAME, ...this.view.columns.map((column) => this.width(column))];
+    const widths = [34, innerWidth < 640 ? NARROW : NAME, ...this.view.columns.map((column) => this.width(column))];
     this.colgroup.replaceChildren(...widths.map((width) => el('col', {style: {width: `${width}px`}})), el('col'));
     this.table.style.width = `max(100%, ${widths.reduce((sum, width) => sum + width, 0)}px)`;
   }
@@ -49,7 +50,7 @@ export class Grid {
     const {table, rows} = this.view;
     const get = table.column(column.name);
     const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, shown(column, get(row)).length), 0);
-    const room = column.key === 'status' ? 30 : column.key === 'tags' ? 48 : 22;
+    const room = {status: 46, tags: 48}[column.key] ?? (column.direction ? 38 : 24);
     return Math.round(Math.min(220, Math.max(62, longest * 7.3 + room, Math.min(column.title.length, 18) * 6.6 + 36)));
   }
 

@@ -87,12 +87,20 @@ export function isDiffering(table, column) {
 
 const MOST = 12;
 
-/** The columns shown where nobody chose: facts, then metrics, then parameters that differ. */
+/** The columns shown where nobody chose: facts, metrics, and parameters that differ; common ones first. */
 export function usualColumns(table, all) {
-  const metrics = all.filter((column) => column.kind === 'metrics' && column.part === 'last' && !column.name.name.startsWith('system/'));
-  const ranked = [...metrics.filter((column) => column.direction), ...metrics.filter((column) => !column.direction)].slice(0, 6);
-  const params = all.filter((column) => column.kind === 'params' && isDiffering(table, column)).slice(0, MOST - ranked.length);
+  const common = (columns) => columns.map((column) => [known(table, column), column]).sort((a, b) => b[0] - a[0]).map(([, column]) => column);
+  const metrics = common(all.filter((column) => column.kind === 'metrics' && column.part === 'last' && !column.name.name.startsWith('system/')));
+  const ranked = [...metrics.filter((column) => column.direction), ...metrics.filter((column) => !column.direction)].slice(0, MOST / 2);
+  const params = common(all.filter((column) => column.kind === 'params' && isDiffering(table, column))).slice(0, MOST - ranked.length);
   return [...all.filter((column) => column.kind === 'attribute'), ...ranked, ...params].map((column) => column.key);
+}
+
+function known(table, column) {
+  const get = table.column(column.name);
+  let count = 0;
+  for (let row = 0; row < table.size; row += 1) if (get(row) !== undefined) count += 1;
+  return count;
 }
 
 /** The best last value of each column that has a direction, where runs differ in it. */
