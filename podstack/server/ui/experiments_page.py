@@ -7,7 +7,7 @@ often as there are tags that each must have, `?q=` a piece of name or descriptio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -31,7 +31,7 @@ _SORTS = (
 )
 _MOST_TAGS = 24
 
-Tags = Annotated[list[str], Query(max_length=50)]
+Tags = Annotated[Sequence[str], Query(max_length=50)]
 
 routes = Routes(prefix="")
 
@@ -75,7 +75,7 @@ class Shown(NamedTuple):
 def experiments_page(
     here: Here,
     request: Request,
-    tag: Tags = [],  # noqa: B006: FastAPI copies it
+    tag: Tags = (),
     status: str = _CURRENT,
     q: Text = "",
     sort: str = _SORTS[0][0],

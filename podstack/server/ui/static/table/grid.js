@@ -80,9 +80,12 @@ export class Grid {
     const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / ROW) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
     Object.assign(this, {first, last});
+    if (isNew) this.drawn = new Map();
     const held = this.body.contains(document.activeElement) ? document.activeElement : null;
     const held_ = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
-    const drawn = entries.slice(first, last).map((entry, place) => this.entry(entry, first + place));
+    const before = this.drawn;
+    this.drawn = new Map(entries.slice(first, last).map((entry, place) => [first + place, before.get(first + place) ?? this.entry(entry, first + place)]));
+    const drawn = [...this.drawn.values()];
     this.body.replaceChildren(spacer(first), ...drawn, spacer(entries.length - last));
     if (held_?.run) this.body.querySelector(`tr[data-run="${CSS.escape(held_.run)}"] ${held_.selector}`)?.focus({preventScroll: true});
   }

@@ -24,7 +24,11 @@ export function orderOf(text) {
   }
 }
 
-export const sortedRows = (table, rows, keys) => sorted(rows, keys, table);
+/** Rows in an order; they come as the server answers, the newest first. */
+export function sortedRows(table, rows, keys) {
+  const {key, descending} = shownOrder(keys);
+  return key === 'created' && descending && keys.length === 1 ? rows : sorted(rows, keys, table);
+}
 
 /** The first key of an order, as the head of a column shows it. */
 export function shownOrder([{name, descending}]) { return {key: nameText(name), descending}; }
