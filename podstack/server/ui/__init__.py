@@ -9,6 +9,7 @@ from podstack.server.ui import (
     experiments_page,
     metrics_page,
     run_tabs,
+    runs_page,
     shell_pages,
     sweep_pages,
     workspace_page,
@@ -22,6 +23,7 @@ PARTS: tuple[Routes, ...] = (
     metrics_page.routes,
     run_tabs.routes,
     artifact_page.routes,
+    runs_page.routes,
     sweep_pages.routes,
     workspace_page.routes,
 )
