@@ -158,7 +158,7 @@ def _decorate(run: Run) -> None:
     with tempfile.TemporaryDirectory() as samples:
         for file in write_samples(Path(samples)):
             pictured = file.suffix in (".png", ".svg")
-            run.log_artifact(file, f"files/{file.name}" if pictured else None)
+            run.log_artifact(file, "files" if pictured else None)
         run.log_dataset("cats-and-dogs", f"{samples}/predictions.csv", "Labelled in May")
     run.log_dataset("imagenet-1k", "s3://data/imagenet/v2")
     run.set_notes(_NOTES)

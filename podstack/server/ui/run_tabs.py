@@ -18,9 +18,11 @@ from podstack.server.readers import ProjectReader
 from podstack.server.ui.markdown import render
 from podstack.server.ui.run_page import run_page
 from podstack.server.ui.standing import best_of, objective_of
+from podstack.server.ui.words import size
 
 _LINES = 200  # of the console
 _DIFF = 256 << 10  # characters of a diff that are shown
+_LABELS = {"cpu": "CPU", "gpus": "GPUs"}
 
 routes = Routes(prefix="")
 
@@ -76,7 +78,15 @@ def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is told of machine and program, in words."""
     names = ("python", "host", "platform", "cpu", "cores", "memory", "gpus", "folder", "script")
     told = ((name, environment.get(name)) for name in names)
-    return [(name, _worded(value)) for name, value in told if value not in (None, "", [], {})]
+    return [
+        (_LABELS.get(name, name.capitalize()), _said(name, value))
+        for name, value in told
+        if value not in (None, "", [], {})
+    ]
+
+
+def _said(name: str, value: Any) -> str:
+    return size(value) if name == "memory" and isinstance(value, int) else _worded(value)
 
 
 def _worded(value: Any) -> str:
