@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from podstack import clock, names
+from podstack import alerts, clock, names
 from podstack.experiment import Experiment, creation
 from podstack.oplog import Change
 from podstack.store import Store
@@ -122,6 +122,39 @@ class Author:
         """Ask whoever records the run to stop."""
         StoredRun(self._store, run_id).history("stop")  # so that this edit wins over all before
         self.set_facts(run_id, {"stop": True})
+
+    # Alerts --------------------------------------------------------------------------------
+
+    def create_alert(
+        self, run_id: str, condition: str, message: str = "", cooldown: float = alerts.COOLDOWN
+    ) -> str:
+        """Watch a run for a condition; see `StoredRun.create_alert`.
+
+        Returns:
+            The alert's id.
+
+        Raises:
+            ExpressionError, UsageError, WrongTypeError: what cannot be; nothing was stored.
+        """
+        known = self._alerts(run_id)
+        asked = alerts.wanted((), condition, message, None, None, cooldown)
+        alert = alerts.among(known, asked)
+        if known.get(alert.id) != alert:
+            self.set_facts(run_id, {f"alerts/{alert.id}": alert.fact})
+        return alert.id
+
+    def delete_alert(self, run_id: str, id_or_condition: str) -> None:
+        """Watch for a condition no longer.
+
+        Raises:
+            NotFoundError: there is no such alert; the nearest are named.
+        """
+        id = alerts.find(self._alerts(run_id), id_or_condition).id
+        self.set_facts(run_id, {f"alerts/{id}": None})
+
+    def _alerts(self, run_id: str) -> dict[str, alerts.Wanted]:
+        found = StoredRun(self._store, run_id).alerts
+        return {a.id: alerts.Wanted(a.condition, a.message, a.created, a.cooldown) for a in found}
 
     # Notes ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,6 +57,7 @@ def server(
 
     Without tokens it serves this machine only, and whoever is on it.
     """
+    _check_installed()
     try:
         from podstack.server.run import prepare, serve
         from podstack.server.settings import ServerSettings
@@ -96,6 +98,7 @@ def ui(
         _tell(session, f"podstack is at {uri}{below}")
         _look_at(uri + (below or "/"), browser=browser)
         return
+    _check_installed()
     try:
         from podstack.server.looking import look_at
         from podstack.server.run import next_free
@@ -109,6 +112,16 @@ def ui(
         told=lambda address: _tell(session, f"podstack is at {address}  (Ctrl-C ends it)"),
         opened=lambda address: _look_at(address, browser=browser),
     )
+
+
+def _check_installed() -> None:
+    """
+    Raises:
+        MissingExtraError: the server lacks a package; it imports most once it listens.
+    """
+    for name in ("fastapi", "uvicorn", "httptools", "jinja2"):
+        if find_spec(name) is None:
+            raise lacking(ModuleNotFoundError(f"No module named {name!r}", name=name))
 
 
 def _look_at(address: str, *, browser: bool) -> None:

@@ -66,6 +66,19 @@ _A_TOKEN = {
 }
 
 
+@routes.add("GET", "/session", PUBLIC)
+async def who_is_in(request: Request, here: Here) -> dict[str, str | None]:
+    """Whose session a browser has; `user` is null where it has none."""
+    services = here.services
+    session = await services.threads.run(
+        lambda: services.sessions.read(request.cookies.get(COOKIE, ""))
+    )
+    if session is None:
+        return {"user": services.settings.user if services.settings.open else None}
+    token = await services.threads.run(lambda: services.tokens.still(session.token))
+    return {"user": token.user if token else None}
+
+
 _A_CODE = orjson.loads(orjson.dumps(_A_TOKEN).replace(b'"token"', b'"code"'))
 
 

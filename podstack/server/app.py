@@ -20,19 +20,25 @@ from podstack.addresses import Allowed
 from podstack.errors import PodstackError
 from podstack.server import (
     about,
+    alert_edits,
     comparisons,
     documents,
     experiment_edits,
     note_edits,
     notifications,
     objects,
+    overlays,
     previews,
     questions,
+    record_questions,
     run_edits,
     run_questions,
+    sweep_edits,
     sweep_insight,
     sweep_questions,
     table_questions,
+    token_edits,
+    view_routes,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -47,7 +53,7 @@ from podstack.server.threads import Threads
 from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
 from podstack.server.ui import PARTS as PAGES
-from podstack.server.ui.refusals import is_page, refused_page
+from podstack.server.ui.refusals import refused_page, wants_page
 
 # Every module of routes. One that is missing here is not served.
 PARTS: tuple[Routes, ...] = (
@@ -57,6 +63,7 @@ PARTS: tuple[Routes, ...] = (
     documents.routes,
     notifications.routes,
     objects.routes,
+    overlays.routes,
     previews.routes,
     questions.routes,
     run_questions.routes,
@@ -66,6 +73,11 @@ PARTS: tuple[Routes, ...] = (
     experiment_edits.routes,
     run_edits.routes,
     note_edits.routes,
+    alert_edits.routes,
+    sweep_edits.routes,
+    token_edits.routes,
+    view_routes.routes,
+    record_questions.routes,
     *PAGES,
 )
 
@@ -128,8 +140,9 @@ async def _end_with_parent() -> None:
 
 
 def _answer(request: Request, refused: Refused) -> Response:
-    if is_page(request.method, request.scope["path"]):
-        return refused_page(request.scope["podstack"], request, refused)
+    scope = request.scope
+    if wants_page(scope["method"], scope["path"], scope["podstack.exchange"].headers):
+        return refused_page(scope["podstack"], request, refused)
     return Response(refused.body, refused.status, refused.headers, media_type="application/json")
 
 

@@ -22,7 +22,7 @@ from podstack.compare import MOST
 from podstack.directions import direction_of
 from podstack.errors import UsageError
 from podstack.index.wire import floats
-from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.access import VIEWER, Context, Here, Routes
 from podstack.server.questions import Text, answer, at_most, experiment_of, reader_of, texts
 
 if TYPE_CHECKING:
@@ -54,15 +54,32 @@ def compared_columns(
 
     `missing` are the ids that there is no run of; `total` is how many there are without the limit.
     """
+    return answer(columns_for(here, runs, experiment, filter, order_by, limit))
+
+
+def columns_for(
+    here: Context,
+    runs: str = "",
+    experiment: str | None = None,
+    filter: str = "",
+    order_by: str = "-created",
+    limit: int = DEFAULT,
+) -> dict[str, Any]:
+    """What `compare/columns` answers, also for the page that carries it along.
+
+    Raises:
+        UsageError: it says no runs, or the filter or the order cannot be read.
+        NotFoundError: there is no such experiment.
+    """
     wanted = list(dict.fromkeys(at_most("runs", texts(runs), MOST)))
     reader = reader_of(here)
     reader.index.refresh()
     if wanted:
         rows = reader.index.rows(wanted)
         found = {row.id for row in rows}
-        return answer(as_columns(rows, [run for run in wanted if run not in found], len(rows)))
+        return as_columns(rows, [run for run in wanted if run not in found], len(rows))
     rows, total = _matching(reader, experiment, filter, order_by, limit)
-    return answer(as_columns(rows, [], total))
+    return as_columns(rows, [], total)
 
 
 def _matching(

@@ -28,7 +28,7 @@ from podstack.server.exchange import Exchange, Stalled
 from podstack.server.hosts import READING, check_host, check_origin
 from podstack.server.sessions import COOKIE
 from podstack.server.tokens import ADMIN, EVERY_PROJECT
-from podstack.server.ui.refusals import is_page, refused_page
+from podstack.server.ui.refusals import is_page, refused_page, wants_page
 
 logger = logging.getLogger("podstack.server")
 
@@ -74,7 +74,7 @@ class Gate:
     async def _refuse(self, exchange: Exchange, refused: Refused) -> None:
         """Tell a program in JSON, and a person by a page."""
         scope = exchange.scope
-        if exchange.has_begun or not is_page(scope["method"], scope["path"]):
+        if exchange.has_begun or not wants_page(scope["method"], scope["path"], exchange.headers):
             await exchange.refuse(refused)
             return
         here = scope.get("podstack") or Context(self.services, _NOBODY, "")

@@ -1,4 +1,8 @@
-"""Starting a server: the address is bound first, so that its line names the port it got."""
+"""Starting a server: the address is bound first, so that its line names the port it got.
+
+What answers is imported after that, half a second later: a browser starts in the meantime, and its
+first request waits in the socket.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,19 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from podstack import config
 from podstack.errors import UsageError
-from podstack.server.app import create_app
-from podstack.server.gate import Gate
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings, is_loopback
 from podstack.server.stores import Stores
 from podstack.server.tokens import Tokens
-from podstack.server.wire import GuardedProtocol
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from podstack.server.gate import Gate
 
 GRACE = 10  # seconds for requests in flight, once the server is asked to stop
 BACKLOG = 2048
@@ -54,6 +59,8 @@ def serve(settings: ServerSettings, told: Callable[[str], None]) -> None:
     """
     listening = _bound(settings.host, settings.port)
     told(address(settings, listening))
+    import uvicorn
+
     made = uvicorn_config(settings)
     if settings.workers > 1:
         from uvicorn.supervisors import Multiprocess
@@ -84,7 +91,11 @@ def next_free(port: int) -> int:
 
 def uvicorn_config(settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn runs one process of the server. Can be pickled, for worker processes."""
-    factory: Callable[[], Gate] = partial(create_app, settings)
+    import uvicorn
+
+    from podstack.server.wire import GuardedProtocol
+
+    factory: Callable[[], Gate] = partial(_app, settings)
     return uvicorn.Config(
         factory,
         factory=True,
@@ -103,6 +114,12 @@ def uvicorn_config(settings: ServerSettings) -> uvicorn.Config:
         timeout_worker_healthcheck=60,
         workers=settings.workers,
     )
+
+
+def _app(settings: ServerSettings) -> Gate:
+    from podstack.server.app import create_app
+
+    return create_app(settings)
 
 
 def address(settings: ServerSettings, listening: socket.socket) -> str:

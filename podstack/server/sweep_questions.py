@@ -74,8 +74,8 @@ def _line(seen: Seen) -> dict[str, Any]:
         **plain({"best_value": progress.best_value}),
         "counts": {
             **{name: getattr(progress, name) for name in _COUNTS},
-            "total": _exact(progress.total),
-            "remaining": _exact(progress.remaining),
+            "total": exact(progress.total),
+            "remaining": exact(progress.remaining),
         },
     }
 
@@ -88,7 +88,7 @@ def _best(seen: Seen) -> int | None:
     return None if best is None else best.number
 
 
-def _exact(count: int | None) -> int | str | None:
+def exact(count: int | None) -> int | str | None:
     """A grid may have more points than JSON's readers count."""
     return count if count is None or count < 1 << 53 else str(count)
 

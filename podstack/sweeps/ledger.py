@@ -147,8 +147,7 @@ class Ledger:
         Raises:
             BackendError: the store does not answer.
         """
-        text = names.check_text("A reason", reason)
-        self.edit({"stop": {"reason": text or "It was stopped by hand.", "t": clock.now()}})
+        self._register.refresh().stop(reason)
 
     # Trials --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from podstack import clock, config, keys, oplog
+from podstack import clock, config, keys, names, oplog
 from podstack.clock import hybrid_clock, monotonic
 from podstack.errors import BackendError, NotFoundError
 from podstack.forks import renew_in_child
@@ -118,6 +118,15 @@ class Register:
         key = self.store.keys.sweep_log(self.id, op.writer)
         self.store.backend.put(key, oplog.encode(op.stamp, signed))
         self._hear([op])
+
+    def stop(self, reason: str = "", *, author: str = "") -> None:
+        """Give out no further trials, anywhere.
+
+        Raises:
+            BackendError: the store does not take it.
+        """
+        text = names.check_text("A reason", reason) or "It was stopped by hand."
+        self.edit({"stop": {"reason": text, "t": clock.now()}}, author=author)
 
     def write(self, number: int, facts: Mapping[str, JsonValue]) -> None:
         """Set facts of a trial, in this process's own log. No store is waited for."""

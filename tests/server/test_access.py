@@ -54,6 +54,7 @@ def test_85_what_is_public_is_known_by_name() -> None:
         ("HEAD", "/healthz"),
         ("POST", "/api/v1/session"),
         ("DELETE", "/api/v1/session"),
+        ("GET", "/api/v1/session"),
         ("POST", "/api/v1/session/code"),
         ("GET", "/login"),
         ("GET", "/static/{path:path}"),

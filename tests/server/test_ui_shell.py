@@ -35,6 +35,14 @@ def prefixed(tmp_path: Path) -> Iterator[RunningServer]:
         yield server
 
 
+def visit(team: Any, path: str, token: str, **headers: str) -> Answer:
+    """As a browser goes to a page, with the session of a token's holder; "" for a stranger."""
+    told = session(team.server.port, "/session", {"token": token}) if token else None
+    cookie = {"Cookie": told.headers["set-cookie"].partition(";")[0]} if told else {}
+    shown = {"Accept": "text/html,*/*;q=0.8", **cookie, **headers}
+    return ask(team.server.port, "GET", path, headers=shown)
+
+
 def shell_of(answer: Answer) -> dict[str, Any]:
     found = re.search(rb'<script type="application/json" id="page">(.*?)</script>', answer.body)
     assert found is not None
@@ -54,7 +62,7 @@ def session(port: int, path: str, body: object) -> Answer:
 
 @pytest.mark.parametrize("path", [SEARCH, "/settings", "/help/keys", "/login", "/nothing-here"])
 def test_every_page_comes_with_the_whole_policy(team: Any, path: str) -> None:
-    answer = team.ask("GET", path)
+    answer = visit(team, path, team.editor)
     policy = answer.headers["content-security-policy"]
 
     assert "script-src 'self'; style-src 'self'" in policy
@@ -76,12 +84,30 @@ def test_a_template_holds_no_inline_script_style_or_handler(path: Path) -> None:
 
 
 def test_who_is_not_known_is_led_to_the_way_in_and_back(team: Any) -> None:
-    answer = team.ask("GET", f"{SEARCH}?q=a%26b", "")
+    answer = visit(team, f"{SEARCH}?q=a%26b", "")
 
     assert answer.status == 303
     place, _, wanted = answer.headers["location"].partition("?next=")
     assert place == "/login"
     assert unquote(wanted) == f"{SEARCH}?q=a%26b"
+
+
+def test_a_program_without_a_token_is_refused_in_json_on_pages_too(team: Any) -> None:
+    answer = team.ask("GET", SEARCH, "")
+
+    assert (answer.status, answer.code) == (401, "unauthorized")
+
+
+def test_a_visitor_learns_whether_they_have_a_session(team: Any) -> None:
+    assert visit(team, "/api/v1/session", "").json == {"user": None}
+    assert visit(team, "/api/v1/session", team.viewer).json["user"]
+
+
+def test_a_hostile_address_is_refused_on_a_page_without_its_text(team: Any) -> None:
+    answer = visit(team, "/%3Cimg%20src=x%20onerror=alert(1)%3E", team.editor)
+
+    assert answer.status == 404
+    assert b"<img" not in answer.body
 
 
 def test_the_api_still_answers_a_stranger_in_json(team: Any) -> None:
@@ -91,8 +117,8 @@ def test_the_api_still_answers_a_stranger_in_json(team: Any) -> None:
 
 
 def test_a_page_of_a_project_that_is_not_yours_is_as_one_that_is_not_there(team: Any) -> None:
-    others = team.ask("GET", "/projects/beta/search")
-    absent = team.ask("GET", "/projects/nowhere/search")
+    others = visit(team, "/projects/beta/search", team.editor)
+    absent = visit(team, "/projects/nowhere/search", team.editor)
 
     assert (others.status, absent.status) == (404, 404)
     assert b"There is no such page" in others.body
@@ -133,7 +159,8 @@ def test_a_token_opens_a_session_whose_pages_may_write(team: Any) -> None:
 
 def test_a_code_opens_one_session(team: Any) -> None:
     stores = Stores(team.server.store)
-    ident = next(token.id for token in Tokens(stores.backend).all() if token.role == "viewer")
+    tokens = Tokens(stores.backend)
+    ident = next(t.id for t in tokens.all() if t.role == "viewer" and tokens.still(t.id))
     code = Codes(stores.backend, Sessions(stores.backend)).issue(ident)
     port = team.server.port
 

@@ -263,3 +263,28 @@ def test_a_folder_of_runs_wider_than_a_phone_scrolls_by_itself(eight: Eight, pag
 
     wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
     assert page.evaluate(wide)
+
+
+def test_a_page_without_runs_offers_the_first_one(page: Page, eight: Eight) -> None:
+    page.goto(f"{eight.server.url}/projects/default/compare")
+    page.wait_for_selector("#strip[data-state=empty]")
+    page.locator(".add-run").fill("run-4")
+    page.wait_for_selector("[role=option] >> text=run-4")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'[data-run="{eight.ids[4]}"]')
+
+    assert json.loads(_query(page, "runs")) == [eight.ids[4]]
+    assert page.locator("#sections").is_visible()
+
+
+def test_a_filter_that_cannot_be_read_is_told_with_its_place(
+    watch_at: Callable[[str], Any], eight: Eight
+) -> None:
+    watch = watch_at(eight.server.url)
+    watch.allowed.append("422")
+    page = watch.context().new_page()
+    page.goto(f"{eight.whole}&q={quote('lr >')}")
+    page.wait_for_selector("#strip[data-state=error]")
+
+    assert "filter" in page.locator("#strip").inner_text()
+    assert page.locator("#strip button").inner_text() == "Try again"

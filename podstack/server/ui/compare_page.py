@@ -12,8 +12,9 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from podstack.errors import NotFoundError, UsageError
+from podstack.errors import NotFoundError, PodstackError, UsageError
 from podstack.server.access import VIEWER, Context, Here, Routes
+from podstack.server.comparisons import columns_for
 from podstack.server.questions import Text, experiment_of, reader_of, texts
 from podstack.server.ui.assets import tree
 from podstack.server.ui.rendering import page
@@ -48,8 +49,10 @@ routes = Routes(prefix="")
 
 
 @routes.add("GET", "/projects/{project}/compare", VIEWER)
-def compare_page(here: Here, request: Request, runs: Text = "", experiment: Text = "") -> Response:
-    """The shell of the page; its panels ask `compare/columns` and draw."""
+def compare_page(
+    here: Here, request: Request, runs: Text = "", experiment: Text = "", q: Text = ""
+) -> Response:
+    """The page, and what `compare/columns` says of its runs, so that it need not ask first."""
     whole = _experiment(here, experiment)
     many = whole is not None or _count(runs) > MANY
     headings = dict(_SECTIONS)
@@ -59,7 +62,7 @@ def compare_page(here: Here, request: Request, runs: Text = "", experiment: Text
         request,
         "compare.html",
         title=f"Compare {whole['name']}" if whole else "Compare runs",
-        data={"experiment": whole},
+        data={"experiment": whole, "columns": _columns(here, runs, whole, q)},
         active="compare",
         scripts=("pages/compare.js",),
         styles=("charts.css", "compare.css"),
@@ -67,6 +70,18 @@ def compare_page(here: Here, request: Request, runs: Text = "", experiment: Text
         modules=_modules(order[:_IN_SIGHT]),
         experiment=whole,
     )
+
+
+def _columns(
+    here: Context, runs: str, whole: dict[str, Any] | None, q: str
+) -> dict[str, Any] | None:
+    """None where there is nothing to answer: the page asks by itself then, and shows why not."""
+    if not runs and whole is None:
+        return None
+    try:
+        return columns_for(here, runs, whole["id"] if whole else None, q)
+    except PodstackError:
+        return None
 
 
 def _modules(names: Sequence[str]) -> list[str]:

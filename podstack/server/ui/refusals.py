@@ -8,7 +8,8 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from podstack.server.access import API, Context
-from podstack.server.errors import Refused
+from podstack.server.errors import Refused, missing
+from podstack.server.hosts import Headers
 from podstack.server.ui.rendering import page
 
 _TITLES = {
@@ -18,6 +19,12 @@ _TITLES = {
     422: "That address cannot be read",
     503: "The store does not answer",
 }
+_TEXTS = {
+    (
+        404,
+        missing().message,
+    ): "It was deleted, its address is misspelt, or its project is not yours.",
+}
 _NO_PAGES = (API, "/static", "/healthz")
 
 
@@ -25,6 +32,12 @@ def is_page(method: str, path: str) -> bool:
     """Whether a person asks: everything but the API, the probe and the files of pages."""
     below = any(path == place or path.startswith(f"{place}/") for place in _NO_PAGES)
     return method == "GET" and not below
+
+
+def wants_page(method: str, path: str, headers: Headers) -> bool:
+    """Whether a refusal is read by a person: browsers say so, where one goes to an address."""
+    accepted = ",".join(headers.get("accept", ()))
+    return is_page(method, path) and "text/html" in accepted and "authorization" not in headers
 
 
 def refused_page(here: Context, request: Request, refused: Refused) -> Response:
@@ -38,7 +51,7 @@ def refused_page(here: Context, request: Request, refused: Refused) -> Response:
         title=_TITLES.get(refused.status, "That did not work"),
         status=refused.status,
         code=refused.status,
-        text=refused.message,
+        text=_TEXTS.get((refused.status, refused.message), refused.message),
     )
     for name, value in refused.headers.items():
         answer.headers[name] = value

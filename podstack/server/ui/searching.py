@@ -11,6 +11,7 @@ from podstack.index import RunRow
 from podstack.server.readers import ProjectReader
 
 MOST = 8
+_LOOKED_AT = 200  # runs among which those that begin with the text are put first
 
 
 def found(reader: ProjectReader, text: str) -> dict[str, Any]:
@@ -41,8 +42,9 @@ def _runs(reader: ProjectReader, text: str) -> list[RunRow]:
         return []
     index = reader.index
     where = query.condition(f"name contains {literal(text)}", None, ())
-    named = index.runs(where, query.order_of(["-created"]), limit=MOST)
+    named = index.runs(where, query.order_of(["-created"]), limit=_LOOKED_AT)
     meant = [row for row in index.rows(index.matching(text)[:MOST]) if not row.deleted]
+    named.sort(key=lambda row: not row.name.casefold().startswith(text.casefold()))
     return list({row.id: row for row in [*meant, *named]}.values())
 
 

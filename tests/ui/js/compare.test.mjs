@@ -305,3 +305,18 @@ test("a brush up to the end of an axis holds the run at the end", () => {
   const sum = 0.5 + 0.07 + 0.004; // a little more than 0.574
   assert.ok(brushOf(dimension("metrics.acc", [0.5, 0.51, sum]), 0, 1)[1] >= sum);
 });
+
+const { groupsOf } = await from("grouping");
+
+test("groups stand in the order of their values, and every run is in one", () => {
+  const lr = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
+  const { made } = view({}, { count: 8, params: { lr }, absent: {}, metrics: {} });
+  const groups = groupsOf(made, "params.lr", [7, 6, 5, 4, 3, 2, 1, 0]);
+  assert.deepEqual([...groups.keys()], ["1e-5 – 1e-4", "1e-4 – 0.001", "0.001 – 0.01", "from 0.01"]);
+  assert.deepEqual([...groups.values()], [[1, 0], [3, 2], [5, 4], [7, 6]]);
+});
+
+test("a run without the parameter is a group of its own", () => {
+  const { made } = view();
+  assert.deepEqual([...groupsOf(made, "params.opt", [0, 1, 2, 3])], [["a", [0, 2]], ["null", [3]], ["—", [1]]]);
+});

@@ -54,7 +54,7 @@ function asked(view, text) {
   const many = { limit: MOST + view.state.runs.length, count: "false" };
   const words = literal(text);
   if (text) return { ...many, filter: `name contains ${words} or id contains ${words}` };
-  const experiment = view.compared.runs.experiment_id?.[0];
+  const experiment = view.compared?.runs.experiment_id[0];
   return experiment ? { ...many, experiment } : many;
 }
 

@@ -7,15 +7,14 @@ import { LineChart } from "../charts/line.js";
 import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
 import { real } from "./data.js";
-import { dimension, textOf } from "./dimensions.js";
-import { grouped } from "./grouping.js";
+import { grouped, groupsOf } from "./grouping.js";
 import { columnSelect, counted, emptyBox, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
 const PARTS = ["curves", "x", "smooth", "log", "group", "band", "hide", "brush", "runs", "order", "obj"];
 const MOST_RUNS = 60; // curves of one chart
 const BATCH = 6; // metrics of one request
-const DEFAULT_METRICS = 4;
+const DEFAULT_METRICS = 3;
 const BUCKETS = 300;
 const NO_GROUP = "none";
 
@@ -197,31 +196,6 @@ class CurvesPanel {
 function stepsOf(one, axis, x) {
   if (axis === "x") return one.x;
   return x === "relative" ? one.time.map((time) => time - one.time[0]) : one.time;
-}
-
-/** Label → runs. Numbers of many values are cut into quarters by their size. */
-export function groupsOf(view, key, runs) {
-  const values = view.compared.values(key, runs);
-  const axis = dimension(key, values);
-  const cuts = axis.kind === "category" ? null : quarters(values);
-  const groups = new Map();
-  runs.forEach((run, at) => {
-    const label = cuts ? cutLabel(cuts, values[at]) : textOf(values[at]);
-    groups.set(label, [...(groups.get(label) ?? []), run]);
-  });
-  return new Map([...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })));
-}
-
-function quarters(values) {
-  const known = values.filter((value) => typeof value === "number").sort((a, b) => a - b);
-  const at = (share) => Number(known[Math.min(known.length - 1, Math.floor(share * known.length))].toPrecision(3));
-  return [...new Set([0, 0.25, 0.5, 0.75].map(at))];
-}
-
-function cutLabel(cuts, value) {
-  if (typeof value !== "number") return textOf(value);
-  const at = cuts.findLastIndex((cut) => cut <= value);
-  return at + 1 < cuts.length ? `${cuts[Math.max(0, at)]} – ${cuts[at + 1]}` : `from ${cuts.at(-1)}`;
 }
 
 function columnSelectOfParams(view, value, onChange) {

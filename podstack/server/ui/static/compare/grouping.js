@@ -3,6 +3,9 @@
  * of them share. A run counts from its first point to its last; between its points it is a line.
  */
 
+import { number } from "../core/format.js";
+import { dimension, textOf } from "./dimensions.js";
+
 const POINTS = 200;
 
 /**
@@ -56,3 +59,28 @@ function at({ x: xs, y: ys }, x) {
   if (xs[high] === xs[low]) return ys[low];
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
+
+/** Label → runs, in the order of the values. Numbers of many values are cut into quarters of the runs. */
+export function groupsOf(view, key, runs) {
+  const values = view.compared.values(key, runs);
+  const axis = dimension(key, values);
+  const cuts = axis.kind === "category" ? null : quarters(values);
+  const labels = cuts ? cuts.map((_, at) => cutLabel(cuts, at)) : axis.categories.map(textOf);
+  const groups = new Map(labels.map((label) => [label, []]));
+  runs.forEach((run, at) => {
+    const isCut = cuts && typeof values[at] === "number";
+    const label = isCut ? labels[cuts.findLastIndex((cut, place) => !place || cut <= values[at])] : textOf(values[at]);
+    groups.set(label, [...(groups.get(label) ?? []), run]);
+  });
+  return new Map([...groups].filter(([, own]) => own.length));
+}
+
+/** Where the quarters begin. */
+function quarters(values) {
+  const known = values.filter((value) => typeof value === "number").sort((a, b) => a - b);
+  const at = (share) => known[Math.min(known.length - 1, Math.floor(share * known.length))];
+  return [...new Set([0, 0.25, 0.5, 0.75].map(at))];
+}
+
+const cutLabel = (cuts, at) =>
+  (at + 1 < cuts.length ? `${number(cuts[at])} – ${number(cuts[at + 1])}` : `from ${number(cuts[at])}`);

@@ -23,7 +23,7 @@ function draw(view, body) {
 
 function headOf(view, runs, reason) {
   const line = el("p", { class: "muted" }, `How much of ${labelOf(view.objective)} each explains by itself, over ${counted(runs, "run")}`);
-  if (runs < ENOUGH) line.append(" ", el("span", { class: "tag warning" }, `low confidence: under ${ENOUGH} runs`));
+  if (runs < ENOUGH) line.append(" ", el("span", { class: "warning" }, `· low confidence: under ${ENOUGH} runs`));
   if (reason) line.append(" ", el("span", {}, reason));
   return line;
 }

@@ -137,7 +137,7 @@ function footOf(view, isOpen, toggle) {
 }
 
 /** A field that adds a run; what searches for it comes with the first use. */
-function adder(view) {
+export function adder(view) {
   const field = el("input", {
     type: "search", class: "add-run", placeholder: "Add a run…", "aria-label": "Add a run by its name or id",
     role: "combobox", "aria-expanded": "false", "aria-controls": "add-run-choices", autocomplete: "off", "data-act": "add",

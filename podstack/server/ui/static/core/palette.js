@@ -14,7 +14,7 @@ export function rowsOf(found, text) {
   const pages = [...PAGES.map(([word, path]) => [word, projectUrl(path)]), ...ROOT_PAGES.map(([word, path]) => [word, url(path)])];
   return [
     ...found.experiments.map(({ id, name }) => ({ group: "Experiments", text: name, more: "", href: projectUrl(`/experiments/${encodeURIComponent(id)}`) })),
-    ...found.runs.map((run) => ({ group: "Runs", text: run.name, more: `${run.experiment ?? ""} ${run.status}`.trim(), href: projectUrl(`/runs/${encodeURIComponent(run.id)}`) })),
+    ...found.runs.map((run) => ({ group: "Runs", text: run.name, more: [run.experiment, run.status].filter(Boolean).join(" · "), href: projectUrl(`/runs/${encodeURIComponent(run.id)}`) })),
     ...found.params.map((name) => ({ group: "Parameters", text: name, more: "runs that have it", href: filter(`params.${quoted(name)} is not missing`) })),
     ...found.metrics.map((name) => ({ group: "Metrics", text: name, more: "runs that have it", href: filter(`metrics.${quoted(name)} is not missing`) })),
     ...found.tags.map((name) => ({ group: "Tags", text: name, more: "runs with it", href: filter(`tags contains '${name.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`) })),
@@ -27,7 +27,7 @@ const NONE = { experiments: [], runs: [], params: [], metrics: [], tags: [] };
 export function openPalette() {
   if (document.querySelector("dialog.palette")) return;
   const list = el("ul", { class: "palette-list", role: "listbox", id: "palette-list", "aria-label": "Found" });
-  const input = el("input", { type: "search", class: "palette-input", placeholder: "Experiments, runs, parameters, metrics, tags, pages", role: "combobox",
+  const input = el("input", { type: "text", enterkeyhint: "go", class: "palette-input", placeholder: "Experiments, runs, parameters, metrics, tags, pages", role: "combobox",
     "aria-label": "Search everything", "aria-controls": "palette-list", "aria-expanded": "true", autocomplete: "off", spellcheck: "false", maxlength: "200" });
   const note = el("p", { class: "palette-note muted", role: "status" });
   const box = el("dialog", { class: "palette", "aria-label": "Search" }, input, list, note);

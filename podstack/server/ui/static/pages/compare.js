@@ -5,13 +5,15 @@
 
 import { get } from "../core/api.js";
 import { onTheme, runColors } from "../core/colors.js";
-import { $, clear, el } from "../core/dom.js";
+import { copy } from "../core/copy.js";
+import { $, el } from "../core/dom.js";
+import { bind } from "../core/keys.js";
 import { page } from "../core/page.js";
 import { readState, writeState } from "../core/state.js";
 import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
 import { shadeOf } from "../compare/shades.js";
-import { strip } from "../compare/strip.js";
+import { adder, strip } from "../compare/strip.js";
 import { DEFAULTS, View } from "../compare/view.js";
 
 /** Each panel is a module of its own, asked for when it comes into sight. */
@@ -40,15 +42,23 @@ function asked({ runs, experiment, q }) {
   return { experiment: experiment || page.data.experiment?.id, filter: q };
 }
 
+/** What came with the page, once: later the runs are asked for. */
+function carried() {
+  const { columns } = page.data;
+  page.data.columns = null;
+  return columns;
+}
+
 async function load(view) {
   const { state } = view;
   if (!state.runs.length && !state.experiment) return nothing(view);
   try {
-    view.load(await get("/compare/columns", asked(state)));
+    view.load(carried() ?? await get("/compare/columns", asked(state)));
   } catch (error) {
     return failed(view, error);
   }
   if (!view.compared.count) return nothing(view);
+  $("#main").classList.remove("nothing");
   title(view);
   if (view.isDrawn) view.redraw();
   else drawAll(view);
@@ -59,6 +69,7 @@ function drawAll(view) {
   strip(view, $("#strip"));
   headTools(view);
   brushLine(view, $("#brush-line"));
+  keys(view);
   watch(view);
 }
 
@@ -96,8 +107,17 @@ function headTools(view) {
     const names = Object.keys(view.compared.metrics);
     setTools($("#compare-tools"),
       names.length > 0 && select("Objective", names.map((name) => [name, name]), view.objective.slice(8), (obj) => view.change({ obj })),
-      names.length > 0 && segmented("Figure of the objective", [["best", "Best"], ["last", "Last"]], view.state.use, (use) => view.change({ use })));
+      names.length > 0 && segmented("Figure of the objective", [["best", "Best"], ["last", "Last"]], view.state.use, (use) => view.change({ use })),
+      el("button", { type: "button", class: "button", title: "A link to this view", onclick: copyLink }, "Copy link"));
   });
+}
+
+const copyLink = () => copy(location.href, "Link copied");
+
+function keys(view) {
+  bind("/", () => (view.state.runs.length ? $(".add-run").focus() : false), "Add a run");
+  bind("0", () => view.change({ brush: {} }), "Clear all brushes");
+  bind("y", copyLink, "Copy a link to this view");
 }
 
 function title(view) {
@@ -109,23 +129,23 @@ function title(view) {
 }
 
 function nothing(view) {
-  const isFilter = Boolean(view.state.experiment);
-  message(view, isFilter ? "No run matches" : "No runs to compare",
-    isFilter ? "No run of this experiment matches the filter of this link." : "Search for one below, or select runs in a runs table and press Compare.");
+  if (view.state.experiment) return message("No run matches", "No run of this experiment matches the filter of this link.");
+  message("No runs to compare", "Search for the first one, or select runs in a runs table and press Compare.", adder(view));
 }
 
 function failed(view, error) {
-  const again = el("button", { type: "button", class: "button" }, "Try again");
-  again.addEventListener("click", () => load(view));
-  message(view, "The runs could not be read", error.message, "error", again);
+  const again = el("button", { type: "button", class: "button", onclick: () => load(view) }, "Try again");
+  message("The runs could not be read", error.message, again, "error");
 }
 
-function message(view, head, text, state = "empty", extra = "") {
+/** Instead of the whole page. */
+function message(head, text, extra = "", state = "empty") {
   const host = $("#strip");
   emptyBox(host, head, text);
   host.firstElementChild.append(extra);
   host.dataset.state = state;
-  for (const body of document.querySelectorAll(".card-body")) emptyBox(body, head, "");
+  $("#main").classList.add("nothing");
+  for (const body of document.querySelectorAll(".card-body")) body.dataset.state = state;
 }
 
 /** Into the link goes what differs from the defaults. */

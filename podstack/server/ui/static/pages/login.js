@@ -1,5 +1,5 @@
 /** The way in: straight on where there is a session, by a code in the address, or by a token. */
-import { ApiError, getRoot, sendRoot } from "../core/api.js";
+import { getRoot, sendRoot } from "../core/api.js";
 import { $ } from "../core/dom.js";
 import { url } from "../core/page.js";
 import { onward } from "./next.js";
@@ -21,10 +21,9 @@ async function byCode(code) {
 async function begin() {
   try {
     if (location.hash.length > 1) await byCode(location.hash.slice(1));
-    await getRoot("/me");
-    return go();
+    if ((await getRoot("/session")).user !== null) return go();
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 401) tell(error);
+    tell(error);
   }
   form.dataset.state = "ready";
   $("#token").focus();

@@ -21,20 +21,21 @@ $("#new-token")?.addEventListener("click", create);
 async function draw(place, signal) {
   const told = await get("/tokens", {}, { signal });
   if (!told.tokens.length) return { title: "No token of this project yet", text: "Make one for each person or machine that logs runs here." };
-  clear(place).append(el("div", { class: "scroll" }, el("table", { class: "table" }, el("thead", {}, el("tr", {}, HEADS.map((head) => el("th", { scope: "col" }, head || el("span", { class: "visually-hidden" }, "Revoke"))))),
+  clear(place).append(el("div", { class: "scroll" }, el("table", { class: "table tokens" }, el("thead", {}, el("tr", {}, HEADS.map((head) => el("th", { scope: "col" }, head || el("span", { class: "visually-hidden" }, "Revoke"))))),
     el("tbody", {}, told.tokens.map(row)))));
   return true;
 }
 
 function row(token) {
-  const until = token.revoked ? "revoked" : token.expires ? moment(token.expires) : "for good";
-  const end = token.revoked ? null : el("button", { type: "button", class: "button", onclick: () => revoke(token) }, "Revoke");
-  return el("tr", { class: token.revoked ? "muted" : "" }, el("td", {}, el("code", {}, token.id)), el("td", {}, token.user), el("td", {}, token.role),
+  const isOver = token.revoked || (token.expires && token.expires < Date.now() / 1000);
+  const until = token.revoked ? "revoked" : !token.expires ? "for good" : isOver ? "expired" : moment(token.expires);
+  const end = isOver ? null : el("button", { type: "button", class: "button", onclick: () => revoke(token) }, "Revoke");
+  return el("tr", { class: isOver ? "muted" : "" }, el("td", {}, el("code", {}, token.id), token.yours ? el("span", { class: "tag" }, "yours") : null), el("td", {}, token.user), el("td", {}, token.project === "*" ? `${token.role} of every project` : token.role),
     el("td", { title: moment(token.created) }, ago(token.created)), el("td", {}, until), el("td", {}, end));
 }
 
 async function revoke(token) {
-  const isSure = await confirm({ title: "Revoke this token?", text: `${token.user} loses access with it from the next request on. This cannot be undone.`, action: "Revoke" });
+  const isSure = await confirm({ title: "Revoke this token?", text: token.yours ? "You are logged in with it, and will be logged out." : `${token.user} loses access with it from the next request on. This cannot be undone.`, action: "Revoke" });
   if (!isSure) return;
   await send("DELETE", `/tokens/${encodeURIComponent(token.id)}`);
   tokens.reload();
