@@ -39,6 +39,7 @@ _KINDS = {
 _KINDS_OF_FOLDERS = {
     "experiments": "facts",
     "sweeps": "sweeps",
+    "views": "views",
     "live": "hints",
     "tombs": "tombs",
 }

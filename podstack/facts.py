@@ -39,6 +39,11 @@ def of_sweep(path: str, value: Any) -> bool | None:
     return _judged(_SWEEP, path, value) if trial is None else _judged(_TRIAL, trial[1], value)
 
 
+def of_views(path: str, value: Any) -> bool | None:
+    """The same for the saved views of a project."""
+    return _judged(_VIEWS, path, value)
+
+
 def are_seals(value: Any) -> bool:
     """Whether `value` is a writer's list of [bytes, CRC-32], or None where one is not known."""
     return isinstance(value, list) and all(seal is None or _seal(seal) for seal in value)
@@ -177,4 +182,9 @@ _EXPERIMENT: dict[str, Check] = {
     "authors/*": _text,
     "archived": _true,
     "deleted": _true,
+}
+
+_VIEWS: dict[str, Check] = {
+    "views/*": _table,
+    "authors/*": _text,
 }

@@ -23,6 +23,7 @@ _RANGE = re.compile(r"([0-9]{6,})-([0-9]{6,})\.parquet")
 _CONSOLE_SEGMENT = re.compile(r"([0-9]{6,})\.txt(\.gz)?")
 _ANY_LOG = re.compile(
     r"(projects/[^/]+/(?:experiments/[^/]+/[^/]+\.jsonl|sweeps/[^/]+/[^/]+\.jsonl"
+    r"|views/[^/]+\.jsonl"
     r"|runs/[^/]+/(?:meta/[^/]+\.jsonl|metrics/[^/]+/[0-9]{6,}\.jsonl|console/[^/]+/[0-9]{6,}\.txt)))"
     r"(?:\.gz)?"
 )
@@ -42,6 +43,7 @@ class Project:
         self.live = f"{self.root}live/"
         self.tombs = f"{self.root}tombs/"
         self.sweeps = f"{self.root}sweeps/"
+        self.views = f"{self.root}views/"
 
     def experiment(self, experiment: str) -> str:
         return f"{self.experiments}{experiment}/"

@@ -77,6 +77,12 @@ class PointLogs:
         with self._lock:
             return [(w, pieces) for w in self._writers() if (pieces := list(self._pieces(w)))]
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the lines that are kept as points."""
+        with self._lock:
+            return sum(log.offset for log in self._segments.values())
+
     def parts(self) -> dict[Segment, tuple[str, int, int]]:
         """How far each segment was read: (tag, bytes of whole lines, CRC-32 of those).
 

@@ -145,6 +145,11 @@ class StoredRun:
         return Metrics(self._logs(), self._logs)
 
     @property
+    def bytes_read(self) -> int:
+        """Bytes of points that were read so far and are kept, as a measure of memory."""
+        return self._point_logs.bytes_read
+
+    @property
     def summary(self) -> RunSummary:
         """Last, min and max of each metric with their steps: `run.summary["loss"].min_step`."""
         return RunSummary(self.metrics)

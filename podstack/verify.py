@@ -60,6 +60,7 @@ def verify(
         yield from _label(store)
         yield from _experiments(store, tally)
         yield from _sweeps(store, tally)
+        yield from _twice(lambda tally: _views(store, tally), tally)
         yield from _tombs(store)
         run_ids = store.reader.run_ids()
     runs = list(run_ids)
@@ -122,6 +123,14 @@ def _sweep(store: Store, sweep: str, tally: Tally) -> Iterator[Finding]:
     if logs.ops and logs.fold.get("strategy") is None:
         what = "has trials and no definition: what was searched for is not known"
         yield Finding(DAMAGED, store.keys.sweep(sweep), what, RESTORE)
+
+
+def _views(store: Store, tally: Tally) -> Iterator[Finding]:
+    objects = Objects(store.backend, tally)
+    logs = OpLogs(facts.of_views)
+    for info in objects.below(store.keys.views):
+        yield from objects.guarded(info, logs.check)
+    yield from logs.torn(closed=set(), running=False)
 
 
 def _claim(objects: Objects, info: BlobInfo) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ FLOORS = {
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand
-    4: "stored_run experiment edits run client sweep_calls sweeps extending __init__",
+    4: "stored_run experiment edits views run client sweep_calls sweeps extending __init__",
     # requests, pages, commands, and the helpers for tests
     5: "server cli testing __main__",
 }

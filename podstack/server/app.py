@@ -27,8 +27,10 @@ from podstack.server import (
     note_edits,
     notifications,
     objects,
+    overlays,
     previews,
     questions,
+    record_questions,
     run_edits,
     run_questions,
     sweep_edits,
@@ -36,6 +38,7 @@ from podstack.server import (
     sweep_questions,
     table_questions,
     token_edits,
+    view_routes,
 )
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
@@ -60,6 +63,7 @@ PARTS: tuple[Routes, ...] = (
     documents.routes,
     notifications.routes,
     objects.routes,
+    overlays.routes,
     previews.routes,
     questions.routes,
     run_questions.routes,
@@ -72,6 +76,8 @@ PARTS: tuple[Routes, ...] = (
     alert_edits.routes,
     sweep_edits.routes,
     token_edits.routes,
+    view_routes.routes,
+    record_questions.routes,
     *PAGES,
 )
 

@@ -12,11 +12,17 @@ from podstack.index.wire import floats
 MOST = 4000  # buckets of one series
 
 Floats = NDArray[np.float64]
-Steps = NDArray[np.int64]
+Steps = NDArray[np.int64] | Floats
 
 
 def bucketed(
-    steps: Steps, values: Floats, times: Floats, *, count: int, start: int | None, stop: int | None
+    steps: Steps,
+    values: Floats,
+    times: Floats,
+    *,
+    count: int,
+    start: float | None,
+    stop: float | None,
 ) -> dict[str, Any]:
     """At most `count` buckets of the points with `start <= step <= stop`.
 

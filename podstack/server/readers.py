@@ -20,7 +20,9 @@ from podstack.stored_run import StoredRun
 
 _FRESH = 1.0  # seconds that a look at the store is good for
 _PROJECTS = 64
-_RUNS = 16  # runs of a project that stay open, with their points in memory
+_FEW_RUNS = 16  # runs of a project that stay open, however long they are
+_MOST_RUNS = 256  # runs of a project that stay open, however short they are
+_MOST_BYTES = 256 << 20  # of the lines that the open runs of a project were read from
 
 
 class SharedIndex(Index):
@@ -79,9 +81,14 @@ class ProjectReader:
         with self._lock:
             run = self._runs.pop(run_id, None) or StoredRun(self.store, run_id)
             self._runs[run_id] = run
-            while len(self._runs) > _RUNS:
-                self._runs.popitem(last=False)
+            self._close_some()
             return run
+
+    def _close_some(self) -> None:
+        """Forget the runs that were asked for longest ago, where all are too much to keep."""
+        held = sum(run.bytes_read for run in self._runs.values())
+        while len(self._runs) > _FEW_RUNS and (held > _MOST_BYTES or len(self._runs) > _MOST_RUNS):
+            held -= self._runs.popitem(last=False)[1].bytes_read
 
 
 class Readers:

@@ -7,7 +7,10 @@ import { compiled } from "../../../podstack/server/ui/static/table/evaluate.js";
 import { parseStrict, textOf } from "../../../podstack/server/ui/static/table/filter.js";
 import { parseLoose } from "../../../podstack/server/ui/static/table/loose.js";
 import { parseOrder, sorted } from "../../../podstack/server/ui/static/table/order.js";
-import { Table, columnsOf, usualColumns } from "../../../podstack/server/ui/static/table/table.js";
+import { completions, namesOf } from "../../../podstack/server/ui/static/table/completion.js";
+import { csvCell } from "../../../podstack/server/ui/static/table/export.js";
+import { Table, bestOf, columnsOf, patch, usualColumns } from "../../../podstack/server/ui/static/table/table.js";
+import { grouped } from "../../../podstack/server/ui/static/table/view.js";
 
 const { runs, cases, orders, wrong } = JSON.parse(readFileSync(new URL("../filter_cases.json", import.meta.url)));
 
@@ -67,3 +70,45 @@ test("a condition gone wrong is marked where it stands", () => {
   assert.equal("status = completed and lr >".slice(marks[0].from, marks[0].to), "lr >");
 });
 
+test("the columns that most runs have are shown first, and constant parameters are not", () => {
+  const shown = usualColumns(table, columnsOf(table));
+  assert.ok(shown.indexOf("metrics.loss") < shown.indexOf("metrics.`train/loss`") || !shown.includes("metrics.`train/loss`"));
+  assert.ok(shown.includes("params.lr") && !shown.includes("experiment"));
+});
+
+test("the best of a column is the smallest loss and the largest score", () => {
+  const columns = columnsOf(table).filter(({ part }) => part === "last");
+  const best = bestOf(table, columns, all);
+  assert.equal(best.get("metrics.loss"), 0.5);
+  assert.equal(best.has("metrics.val_acc"), true);
+});
+
+test("a cell that a spreadsheet would run as a formula is text in CSV", () => {
+  assert.deepEqual(["=1+1", "+1", "-1", "@x", "\tx", "plain", 'a,"b"', -1, undefined, ["a", "b"]].map(csvCell),
+    ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "plain", '"a,""b"""', "-1", "", '"a, b"']);
+});
+
+test("completion offers names, then operators, then values", () => {
+  const names = namesOf(table);
+  assert.deepEqual(completions("opt", names, table).words, ["optimizer"]);
+  assert.ok(completions("optimizer ", names, table).words.includes("="));
+  assert.deepEqual(completions("optimizer = a", names, table).words, ["adamw", "AdamW"]);
+  assert.deepEqual(completions("lr > 1 an", names, table).words, ["and"]);
+  assert.deepEqual(completions("status = fa", names, table).words, ["failed"]);
+});
+
+test("what changed is taken over in place, and new runs are told", () => {
+  const seen = new Table(answered());
+  const change = answered();
+  change.ids[1] = "id-new";
+  change.status[0] = "failed";
+  assert.deepEqual(patch(seen, change), ["id-new"]);
+  assert.equal(seen.column({ kind: "attribute", name: "status", part: "" })(0), "failed");
+});
+
+test("groups come with their counts, the largest first, and fold", () => {
+  const column = columnsOf(table).find(({ key }) => key === "status");
+  const entries = grouped(table, all, column, new Set(["failed"]));
+  assert.deepEqual(entries.filter((entry) => typeof entry === "object").map(({ key, count }) => [key, count]), [["completed", 3], ["failed", 1], ["killed", 1]]);
+  assert.equal(entries.length, 3 + 4);
+});

@@ -60,7 +60,7 @@ function listedNames(tokens) {
  * @param {number[]} rows
  */
 export function sorted(rows, keys, table) {
-  const tests = keys.map((key) => comparison(key, table));
+  const tests = keys.map((key) => comparison(key, rows, table));
   return [...rows].sort((a, b) => {
     for (const test of tests) {
       const order = test(a, b);
@@ -70,17 +70,14 @@ export function sorted(rows, keys, table) {
   });
 }
 
-function comparison({name, descending}, table) {
+function comparison({name, descending}, rows, table) {
   const get = getter(name, table);
-  const values = new Map();
-  const value = (row) => {
-    if (!values.has(row)) values.set(row, ranked(get(row)));
-    return values.get(row);
-  };
+  const values = [];
+  for (const row of rows) values[row] = ranked(get(row));
   const way = descending ? -1 : 1;
   return (a, b) => {
-    const left = value(a);
-    const right = value(b);
+    const left = values[a];
+    const right = values[b];
     if (left === undefined || right === undefined) {
       return (left === undefined ? 1 : 0) - (right === undefined ? 1 : 0);
     }

@@ -87,10 +87,50 @@ export function isDiffering(table, column) {
 
 const MOST = 12;
 
-/** The columns shown where nobody chose: facts, then metrics, then parameters that differ. */
+/** The columns shown where nobody chose: facts, metrics, and parameters that differ; common ones first. */
 export function usualColumns(table, all) {
-  const metrics = all.filter((column) => column.kind === 'metrics' && column.part === 'last' && !column.name.name.startsWith('system/'));
-  const ranked = [...metrics.filter((column) => column.direction), ...metrics.filter((column) => !column.direction)].slice(0, 6);
-  const params = all.filter((column) => column.kind === 'params' && isDiffering(table, column)).slice(0, MOST - ranked.length);
+  const common = (columns) => columns.map((column) => [known(table, column), column]).sort((a, b) => b[0] - a[0]).map(([, column]) => column);
+  const metrics = common(all.filter((column) => column.kind === 'metrics' && column.part === 'last' && !column.name.name.startsWith('system/')));
+  const ranked = [...metrics.filter((column) => column.direction), ...metrics.filter((column) => !column.direction)].slice(0, MOST / 2);
+  const params = common(all.filter((column) => column.kind === 'params' && isDiffering(table, column))).slice(0, MOST - ranked.length);
   return [...all.filter((column) => column.kind === 'attribute'), ...ranked, ...params].map((column) => column.key);
+}
+
+function known(table, column) {
+  const get = table.column(column.name);
+  let count = 0;
+  for (let row = 0; row < table.size; row += 1) if (get(row) !== undefined) count += 1;
+  return count;
+}
+
+/** The best last value of each column that has a direction, where runs differ in it. */
+export function bestOf(table, columns, rows) {
+  const best = new Map();
+  for (const column of columns) {
+    if (!column.direction) continue;
+    const values = rows.map(table.column(column.name)).filter(Number.isFinite);
+    const found = values.reduce(column.direction === 'minimize' ? (a, b) => Math.min(a, b) : (a, b) => Math.max(a, b), column.direction === 'minimize' ? Infinity : -Infinity);
+    if (values.some((value) => value !== found)) best.set(column.key, found);
+  }
+  return best;
+}
+
+/** Take over what an answer tells of runs that the table has; the ids of those it has not. */
+export function patch(table, answer) {
+  const fresh = new Table(answer);
+  const strange = [];
+  answer.ids.forEach((id, from) => {
+    const row = table.rowOf.get(id);
+    if (row === undefined) strange.push(id);
+    else copied(table.data, fresh.data, row, from);
+  });
+  return strange;
+}
+
+function copied(data, fresh, row, from) {
+  for (const name of ['names', 'status', 'lost_since', 'ended', 'tags', 'deleted']) if (data[name] && fresh[name]) data[name][row] = fresh[name][from];
+  for (const name of Object.keys(data.params)) if (fresh.params[name]) data.params[name][row] = fresh.params[name][from];
+  for (const [name, figures] of Object.entries(data.metrics)) {
+    for (const part of Object.keys(figures)) if (fresh.metrics[name]) figures[part][row] = fresh.metrics[name][part][from];
+  }
 }

@@ -1,0 +1,218 @@
+"""The tabs of a run that are mostly text: overview, parameters, data sets, alerts, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fastapi import Request
+from starlette.responses import Response
+
+from podstack.directions import MAXIMIZE, direction_of
+from podstack.edits import notes_of
+from podstack.index import RunRow
+from podstack.index.wire import plain
+from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.questions import Text, reader_of
+from podstack.server.readers import ProjectReader
+from podstack.server.ui.markdown import render
+from podstack.server.ui.run_page import run_page
+from podstack.server.ui.standing import best_of, objective_of
+
+_LINES = 200  # of the console
+_DIFF = 256 << 10  # characters of a diff that are shown
+
+routes = Routes(prefix="")
+
+
+# Overview ------------------------------------------------------------------------------------
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}", VIEWER)
+def overview(here: Here, request: Request, run: str) -> Response:
+    """What a run came to, and what it was made by."""
+    reader = reader_of(here)
+    row, stored = reader.row(run), reader.run(run)
+    found = stored.environment
+    return run_page(
+        here,
+        request,
+        "run_overview.html",
+        run,
+        "overview",
+        data={"code": _as_code(row)},
+        scripts=("pages/run_overview.js",),
+        metrics=[_result(name, summary) for name, summary in row.metrics.items()],
+        environment=found,
+        facts=_facts(found),
+        diff=found.diff[:_DIFF],
+        recipe=str(stored.reproduce()) if found else "",
+        console=stored.console(_LINES),
+        error=row.error,
+        parent=row.parent,
+    )
+
+
+class Result(NamedTuple):
+    """A metric in one line; best is its min or max, as its name says, or None."""
+
+    name: str
+    last: float
+    best: float | None
+    best_step: int | None
+    steps: int
+
+
+def _result(name: str, summary: Any) -> Result:
+    way = direction_of(name)
+    if way is None:
+        return Result(name, summary.last, None, None, summary.steps)
+    side = "max" if way == MAXIMIZE else "min"
+    best, step = getattr(summary, side), getattr(summary, f"{side}_step")
+    return Result(name, summary.last, best, step, summary.steps)
+
+
+def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is told of machine and program, in words."""
+    names = ("python", "host", "platform", "cpu", "cores", "memory", "gpus", "folder", "script")
+    told = ((name, environment.get(name)) for name in names)
+    return [(name, _worded(value)) for name, value in told if value not in (None, "", [], {})]
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_worded, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_worded(inner)}" for name, inner in value.items())
+    return str(value)
+
+
+def _as_code(row: RunRow) -> str:
+    """A script that begins a run with the same parameters."""
+    return (
+        "from podstack import MLOpsClient\n\n"
+        f"params = {row.params!r}\n"
+        f"with MLOpsClient().start_run(experiment={row.experiment!r}, params=params) as run:\n"
+        "    ...\n"
+    )
+
+
+# Parameters ----------------------------------------------------------------------------------
+
+
+class Parameter(NamedTuple):
+    """A parameter beside another run's. state: same, changed, added or missing."""
+
+    group: str
+    name: str
+    path: str
+    value: Any
+    other: Any
+    state: str
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}/params", VIEWER)
+def params(here: Here, request: Request, run: str, than: Text = "") -> Response:
+    """The parameters as a tree, beside those of another run; by default the best one's."""
+    reader = reader_of(here)
+    row = reader.row(run)
+    other = _other(reader, row, than)
+    rows = _beside(row.params, other.params if other else None)
+    return run_page(
+        here,
+        request,
+        "run_params.html",
+        run,
+        "params",
+        data={"params": plain(row.params)},
+        scripts=("pages/run_params.js",),
+        rows=rows,
+        other=other,
+        different=sum(one.state != "same" for one in rows) if other else 0,
+        candidates=_candidates(reader, row),
+    )
+
+
+def _other(reader: ProjectReader, row: RunRow, wanted: str) -> RunRow | None:
+    if wanted == "none":
+        return None
+    if wanted:
+        return next(iter(reader.index.rows([wanted])), None)
+    metric = objective_of(row)
+    best = best_of(reader, row.experiment_id, metric) if metric else None
+    return None if best is None or best.id == row.id else best
+
+
+def _candidates(reader: ProjectReader, row: RunRow) -> list[RunRow]:
+    """Runs to compare with: the newest of its experiment."""
+    found = reader.index.runs(experiment=row.experiment_id, limit=51)
+    return [one for one in found if one.id != row.id][:50]
+
+
+def _beside(mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> list[Parameter]:
+    paths = sorted({*mine, *(theirs or {})}, key=lambda path: (_group(path) != "", path))
+    return [_parameter(path, mine, theirs) for path in paths]
+
+
+def _parameter(path: str, mine: Mapping[str, Any], theirs: Mapping[str, Any] | None) -> Parameter:
+    known = theirs is not None and path in theirs
+    state = (
+        "same"
+        if theirs is None or (known and path in mine and theirs[path] == mine[path])
+        else "changed"
+        if known and path in mine
+        else "added"
+        if path in mine
+        else "missing"
+    )
+    group = _group(path)
+    name = path[len(group) + 1 :] if group else path
+    return Parameter(group, name, path, mine.get(path), (theirs or {}).get(path), state)
+
+
+def _group(path: str) -> str:
+    """What stands before the last dot or slash."""
+    return path[: max(path.rfind("."), path.rfind("/"), 0)]
+
+
+# Data sets, alerts, notes --------------------------------------------------------------------
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}/datasets", VIEWER)
+def datasets(here: Here, request: Request, run: str) -> Response:
+    """What the run was trained on."""
+    found = reader_of(here).run(run).datasets
+    return run_page(here, request, "run_datasets.html", run, "datasets", datasets=found)
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}/alerts", VIEWER)
+def alerts(here: Here, request: Request, run: str) -> Response:
+    """What the run is watched for, and when that came."""
+    reader = reader_of(here)
+    return run_page(
+        here,
+        request,
+        "run_alerts.html",
+        run,
+        "alerts",
+        data={"metrics": sorted(reader.row(run).metrics)},
+        scripts=("pages/run_alerts.js",),
+        alerts=reader.run(run).alerts,
+    )
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}/notes", VIEWER)
+def notes(here: Here, request: Request, run: str) -> Response:
+    """The notes, to read and to write."""
+    found = notes_of(reader_of(here).run(run))
+    return run_page(
+        here,
+        request,
+        "run_notes.html",
+        run,
+        "notes",
+        data={"text": found.text, "version": found.version},
+        scripts=("pages/run_notes.js",),
+        notes=found,
+        html=render(found.text),
+    )

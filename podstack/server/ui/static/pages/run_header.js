@@ -1,0 +1,102 @@
+/** What every tab of a run can do: rename, tag, stop, delete, and a duration that goes on. */
+import { send, get, ApiError } from "../core/api.js";
+import { copy } from "../core/copy.js";
+import { confirm, dialog } from "../core/dialog.js";
+import { $, clear, el } from "../core/dom.js";
+import { duration } from "../core/format.js";
+import { page } from "../core/page.js";
+import { poll } from "../core/poll.js";
+import { toast } from "../core/toast.js";
+
+const run = page.data.run;
+const PATH = `/runs/${encodeURIComponent(run.id)}`;
+const opened = Date.now();
+
+const on = (id, act) => $(id)?.addEventListener("click", act);
+
+function field(label, value, hint = "") {
+  const input = el("input", { name: "value", value, autocomplete: "off" });
+  return { input, row: el("div", { class: "form-row" }, el("label", {}, label, input), hint ? el("p", { class: "muted small" }, hint) : null) };
+}
+
+on("#edit-name", () => {
+  const { input, row } = field("Name", run.name);
+  dialog({ title: "Rename this run", body: row, actions: [{ text: "Cancel", kind: "plain" }, { text: "Rename", run: () => rename(input.value) }] });
+});
+
+async function rename(name) {
+  const told = await send("PATCH", PATH, { name });
+  run.name = told.name;
+  $("#run-name").textContent = told.name;
+}
+
+on("#edit-tags", () => {
+  const { input, row } = field("Tags", run.tags.join(", "), "Between commas.");
+  dialog({ title: "Tags", body: row, actions: [{ text: "Cancel", kind: "plain" }, { text: "Save", run: () => retag(input.value) }] });
+});
+
+async function retag(text) {
+  const tags = text.split(",").map((one) => one.trim()).filter(Boolean);
+  const told = await send("PATCH", PATH, { tags });
+  run.tags = told.tags;
+  const button = $("#edit-tags");
+  clear($("#run-tags")).append(...told.tags.map((tag) => el("span", { class: "tag" }, tag)), button);
+  button.textContent = told.tags.length ? "Edit tags" : "Add tags";
+}
+
+on("#run-stop", async () => {
+  const text = "Its program hears of it within seconds and ends by itself, with everything saved. A program that does not ask should_stop goes on.";
+  if (!(await confirm({ title: `Stop ${run.name}?`, text, action: "Stop the run" }))) return;
+  try {
+    await send("POST", `${PATH}/stop`);
+    toast("Asked to stop. The status changes when the program has ended.");
+  } catch (error) {
+    toast(error.message);
+  }
+});
+
+on("#run-delete", () => hide(true));
+on("#run-restore", () => hide(false));
+
+async function hide(deleted) {
+  try {
+    await send("PATCH", PATH, { deleted });
+  } catch (error) {
+    toast(error.message);
+    return;
+  }
+  $("#run-deleted").hidden = !deleted;
+  if (deleted) toast(`${run.name} is deleted.`, { action: "Undo", onAction: () => hide(false), seconds: 10 });
+}
+
+on("#run-clone", async () => {
+  const told = page.data.code ?? (await codeOf());
+  copy(told, "Copied: a script with these parameters");
+});
+
+async function codeOf() {
+  const { params } = await get(PATH);
+  return `from podstack import MLOpsClient\n\nparams = ${JSON.stringify(params, null, 4)}\nwith MLOpsClient().start_run(params=params) as run:\n    ...\n`;
+}
+
+function tick() {
+  if (run.status !== "running") return;
+  $("#run-duration").textContent = duration(run.duration + (Date.now() - opened) / 1000);
+}
+
+/** Only while it runs: the status, and a page that is told to draw anew. */
+function follow() {
+  setInterval(tick, 1000);
+  poll(async () => {
+    const told = await get(`${PATH}/changes`, { names: "[]" }).catch((error) => {
+      if (error instanceof ApiError && error.status === 404) return { status: run.status };
+      throw error;
+    });
+    document.dispatchEvent(new CustomEvent("run:tick"));
+    if (told.status === run.status) return true;
+    location.reload();
+    return false;
+  }, { seconds: 4 });
+}
+
+if (run.status === "running") follow();

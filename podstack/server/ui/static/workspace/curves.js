@@ -1,0 +1,87 @@
+/** The buckets of the drawn runs: fetched once for each metric and zoom, six metrics at a time. */
+
+import { real } from "../compare/data.js";
+import { grouped, groupsOf } from "../compare/grouping.js";
+import { get } from "../core/api.js";
+import { runColors } from "../core/colors.js";
+
+const BUCKETS = 300;
+const PLAIN = new Set(["step", "relative", "wall"]);
+
+export class Curves {
+  constructor(view) {
+    this.view = view;
+    this.known = new Map(); // metric → run id → its buckets, or null
+    this.key = "";
+  }
+
+  /** Which x the server joins by; nothing for steps and times. */
+  get joined() { return PLAIN.has(this.view.state.x) ? undefined : this.view.state.x; }
+
+  /** Forget what another zoom or another x axis was asked for. */
+  settle() {
+    const { x, zoom } = this.view.state;
+    const key = JSON.stringify([this.joined, x === "step" ? zoom : []]);
+    if (key !== this.key) this.known.clear();
+    this.key = key;
+  }
+
+  has(name) { return this.view.drawn.every((id) => this.known.get(name)?.has(id)); }
+
+  /** Ask for what lacks of some metrics; `ids` are asked for again, whatever is known. */
+  async fetch(names, ids = []) {
+    const lacks = (id) => names.some((name) => !this.known.get(name)?.has(id));
+    const wanted = [...new Set([...this.view.drawn.filter(lacks), ...ids])];
+    if (!wanted.length) return false;
+    const { key } = this;
+    const { zoom, x } = this.view.state;
+    const [start, stop] = x === "step" && zoom.length ? [Math.floor(zoom[0]), Math.ceil(zoom[1])] : [];
+    const { series } = await get("/series", { runs: wanted, names, buckets: BUCKETS, start, stop, x: this.joined });
+    return key === this.key && this.keep(names, wanted, series);
+  }
+
+  /** Whether anything is other than before. */
+  keep(names, ids, series) {
+    let isNew = false;
+    for (const name of names) {
+      if (!this.known.has(name)) this.known.set(name, new Map());
+      for (const id of ids) {
+        const told = series[id]?.[name] ?? null;
+        isNew ||= points(this.known.get(name).get(id)) !== points(told);
+        this.known.get(name).set(id, told);
+      }
+    }
+    return isNew;
+  }
+
+  /** What a chart draws: a curve for each run, or for each group of runs. */
+  of(name) {
+    const known = this.known.get(name) ?? new Map();
+    const ids = this.view.drawn.filter((id) => known.get(id)?.x.length);
+    return this.view.isGrouped ? this.groups(known, ids) : this.single(known, ids);
+  }
+
+  single(known, ids) {
+    const { colors } = this.view;
+    return ids.map((id) => ({ id, label: this.view.nameOf(id), ...colors.get(id), ...known.get(id) }));
+  }
+
+  groups(known, ids) {
+    const { compared, state } = this.view;
+    const found = [...groupsOf(this.view, `params.${state.group}`, ids.map((id) => compared.places.get(id)))];
+    const colors = runColors(found.map(([label]) => label));
+    const series = found.map(([label, runs]) => {
+      const curves = runs.map((at) => known.get(compared.ids[at]));
+      const columns = grouped(curves.map((one) => ({ x: placesOf(one, state.x), mean: one.mean.map(real) })), state.band);
+      return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, time: columns.x, count: columns.x.map(() => 1), odd: null };
+    });
+    return series.filter(({ x }) => x.length);
+  }
+}
+
+const points = (one) => (one ? one.count.reduce((sum, count) => sum + count, 0) : 0);
+
+function placesOf(one, x) {
+  if (x === "wall") return one.time;
+  return x === "relative" ? one.time.map((time) => time - one.time[0]) : one.x;
+}

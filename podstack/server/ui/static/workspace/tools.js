@@ -1,0 +1,44 @@
+/** How the curves of a workspace are drawn: which metrics, x, smoothing, axes, groups. */
+
+import { select, setTools, toggle } from "../compare/parts.js";
+import { copy } from "../core/copy.js";
+import { el } from "../core/dom.js";
+
+const AXES = [["step", "Step"], ["relative", "Time since start"], ["wall", "Wall time"]];
+const PARTS = ["x", "log", "fit", "group", "band", "zoom", "columns"];
+
+export function tools(view, host) {
+  const filter = el("input", { type: "search", class: "metric-filter", placeholder: "Filter metrics (regex)", "aria-label": "Filter metrics by a regular expression", value: view.state.metrics });
+  filter.addEventListener("input", () => view.change({ metrics: filter.value }));
+  const slider = smoothing(view);
+  const rest = el("div", { class: "tools-rest" });
+  host.append(filter, slider, rest);
+  const draw = () => setTools(rest, ...controls(view));
+  view.on(PARTS, draw);
+  draw();
+}
+
+function smoothing(view) {
+  const range = el("input", { type: "range", min: "0", max: "0.99", step: "0.01", value: String(view.state.smooth), "aria-label": "Smoothing" });
+  const told = el("output", { class: "smooth-value" }, view.state.smooth.toFixed(2));
+  range.addEventListener("input", () => {
+    told.textContent = Number(range.value).toFixed(2);
+    view.change({ smooth: Number(range.value) });
+  });
+  return el("label", { class: "field" }, el("span", {}, "Smooth"), range, told);
+}
+
+function controls(view) {
+  const { state } = view;
+  const params = Object.keys(view.compared.params);
+  const metrics = view.names.map((name) => [name, name]);
+  return [
+    select("X", [...AXES, ...metrics], state.x, (x) => view.change({ x, zoom: [] })),
+    toggle("Log y", state.log, (log) => view.change({ log })),
+    toggle("Fit all", state.fit, (fit) => view.change({ fit })),
+    params.length > 0 && view.runs.id.length > 1 && select("Group by", [["", "nothing"], ...params.map((name) => [name, name])], params.includes(state.group) ? state.group : "", (group) => view.change({ group })),
+    state.group && select("Band", [["minmax", "Min–max"], ["std", "± 1 std"]], state.band, (band) => view.change({ band })),
+    state.zoom.length > 0 && el("button", { type: "button", class: "button", onclick: () => view.change({ zoom: [] }) }, "Reset zoom"),
+    el("button", { type: "button", class: "button", onclick: () => copy(location.href) }, "Copy link"),
+  ];
+}

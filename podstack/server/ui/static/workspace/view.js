@@ -1,0 +1,74 @@
+/** The state of a workspace: what the link carries, what follows from it, and who listens. */
+
+import { Compared } from "../compare/data.js";
+import { runColors } from "../core/colors.js";
+import { readState, writeState } from "../core/state.js";
+import { changesOf, chosenOf, drawnOf, matching, MOST_DRAWN } from "./choices.js";
+
+const USUAL = { q: "", runs: null, x: "step", smooth: 0, log: false, fit: false, group: "", band: "minmax", metrics: "", shut: [], zoom: [] };
+
+export class View {
+  constructor(answer) {
+    this.state = { ...readState(USUAL) };
+    this.state.runs = chosenOf(this.state.runs);
+    this.listeners = [];
+    this.lifters = [];
+    this.take(answer);
+  }
+
+  /** A new answer of `compare/columns`; the choice of runs stays. */
+  take(answer) {
+    this.compared = new Compared(answer);
+    this.total = answer.total;
+  }
+
+  get runs() { return this.compared.runs; }
+  get names() { return Object.keys(this.compared.metrics); }
+  get drawn() { return drawnOf(this.compared.ids, this.state.runs); }
+  /** Whether any of the drawn runs has a metric. */
+  has(name) {
+    const { last } = this.compared.metrics[name];
+    return this.drawn.length === 0 || this.drawn.some((id) => last[this.compared.places.get(id)] !== null);
+  }
+
+  /** Where alerts fired on a metric; runs side by side show none. */
+  flagsOf() { return []; }
+
+  get listed() { return matching(this.runs, this.state.q); }
+  get isGrouped() { return Boolean(this.state.group); }
+
+  /** The drawn runs that still run. */
+  get running() {
+    return this.drawn.filter((id) => this.runs.status[this.compared.places.get(id)] === "running");
+  }
+
+  get colors() { return runColors(this.drawn); }
+  nameOf(id) { return this.runs.name[this.compared.places.get(id)]; }
+
+  /** Another state; listeners hear which parts changed. */
+  change(changes) {
+    const parts = Object.keys(changes);
+    Object.assign(this.state, changes);
+    writeState(changesOf(this.state, USUAL));
+    this.tell(parts);
+  }
+
+  tell(parts) {
+    for (const { wanted, heard } of this.listeners) if (parts.some((part) => wanted.includes(part))) heard(parts);
+  }
+
+  on(wanted, heard) { this.listeners.push({ wanted, heard }); }
+
+  toggle(id) {
+    const drawn = this.drawn;
+    this.change({ runs: drawn.includes(id) ? drawn.filter((other) => other !== id) : [...drawn, id] });
+  }
+
+  /** Draw these runs and no others. */
+  draw(places) {
+    this.change({ runs: places.map((at) => this.compared.ids[at]).slice(0, MOST_DRAWN) });
+  }
+
+  lift(id) { for (const heard of this.lifters) heard(id); }
+  onLift(heard) { this.lifters.push(heard); }
+}

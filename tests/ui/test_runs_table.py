@@ -1,0 +1,198 @@
+"""The runs table in a real browser: filter, order, selection, columns, and what is new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from podstack import MLOpsClient
+from podstack.testing.podstack_server import RunningServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from podstack.testing.browser import Watch
+
+pytestmark = pytest.mark.ui
+
+_RUNS = 60
+
+
+@dataclass(frozen=True)
+class Sixty:
+    """A server over sixty runs of one experiment."""
+
+    server: RunningServer
+    client: MLOpsClient
+    experiment: str
+
+    @property
+    def path(self) -> str:
+        return f"/projects/default/experiments/{self.experiment}"
+
+
+@pytest.fixture(scope="module")
+def sixty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sixty]:
+    folder = tmp_path_factory.mktemp("sixty")
+    client = MLOpsClient(folder / "store")
+    experiment = client.create_experiment("sixty")
+    for number in range(_RUNS):
+        params = {"lr": 0.001 * (number + 1), "optimizer": "adamw" if number % 2 else "sgd"}
+        with client.start_run(
+            experiment_id=experiment.id,
+            name=f"run-{number:02}",
+            params={**params, "note": "=1+1"},
+            capture=False,
+        ) as run:
+            run.log_metrics({"val_acc": 0.3 + number / 100})
+    environment = {"PODSTACK_CACHE": str(folder / "cache")}
+    with RunningServer(folder / "store", environment=environment) as server:
+        yield Sixty(server, client, experiment.id)
+
+
+@pytest.fixture
+def table(sixty: Sixty, watch_at: Callable[[str], Watch]) -> Page:
+    return watch_at(sixty.server.url).open(sixty.path)
+
+
+def _names(page: Page) -> list[str]:
+    return page.locator("#runs .name-cell a").all_inner_texts()
+
+
+def _query(page: Page) -> dict[str, Any]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def _waits_for(page: Page, rows: int) -> None:
+    page.locator(f'#runs[data-rows="{rows}"]').wait_for()
+
+
+def test_a_filter_leaves_the_runs_that_fit_and_stays_in_the_link(table: Page) -> None:
+    table.locator("#q").fill("val_acc > 0.8 and optimizer = adamw")
+
+    _waits_for(table, 5)
+    assert _names(table) == ["run-59", "run-57", "run-55", "run-53", "run-51"]
+    table.wait_for_url("**q=*")
+    table.reload()
+    _waits_for(table, 5)
+    assert table.locator("#q").input_value() == "val_acc > 0.8 and optimizer = adamw"
+
+
+def test_a_part_that_cannot_be_read_is_underlined_and_taken_as_words(table: Page) -> None:
+    table.locator("#q").fill("optimizer = sgd and lr >")
+    table.locator("#q").blur()
+
+    table.locator("#filter-note", has_text="expected").wait_for()
+    assert table.locator(".filter-ghost u").inner_text() == "lr >"
+    table.get_by_role("button", name="lr > ×").click()
+    _waits_for(table, 30)
+
+
+def test_completion_writes_names_operators_and_values(table: Page) -> None:
+    box = table.locator("#q")
+    box.press_sequentially("opt")
+    table.locator("#filter-list li", has_text="optimizer").wait_for()
+    for _ in range(2):  # the name, then =
+        box.press("ArrowDown")
+        box.press("Enter")
+    box.press_sequentially("ad")
+    box.press("ArrowDown")
+    box.press("Enter")
+
+    assert box.input_value() == "optimizer = adamw "
+    _waits_for(table, 30)
+
+
+def test_a_head_sorts_by_its_column_best_first_and_says_so(table: Page) -> None:
+    table.get_by_role("button", name="val_acc").click()
+
+    head = table.locator('th[data-key="metrics.val_acc"]')
+    assert head.get_attribute("aria-sort") == "descending"
+    assert _names(table)[0] == "run-59"
+    assert table.locator(".is-best").first.inner_text() == "★0.89"
+    table.get_by_role("button", name="val_acc").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert _names(table)[0] == "run-00"
+    assert _query(table)["sort"] == ["metrics.val_acc"]
+
+
+def test_shift_selects_a_range_that_survives_a_sort_and_goes_to_compare(table: Page) -> None:
+    table.locator("tr[data-run] td.pick").nth(1).click()
+    table.locator("tr[data-run] td.pick").nth(4).click(modifiers=["Shift"])
+
+    assert table.locator("#compare").inner_text() == "Compare (4)"
+    table.get_by_role("button", name="Name").click()
+    assert table.locator("#compare").inner_text() == "Compare (4)"
+    target = table.locator("#compare").get_attribute("href") or ""
+    assert len(json.loads(parse_qs(urlsplit(target).query)["runs"][0])) == 4
+    assert len(json.loads(_query(table)["runs"][0])) == 4
+
+
+def test_only_rows_in_sight_are_in_the_document_and_keys_reach_the_others(table: Page) -> None:
+    assert table.locator("tr[data-run]").count() < _RUNS
+    for _ in range(_RUNS):
+        table.keyboard.press("j")
+    table.keyboard.press("x")
+
+    assert _names(table)[-1] == "run-00"
+    assert table.locator('tr[aria-selected="true"] a').inner_text() == "run-00"
+    table.keyboard.press("Enter")
+    table.wait_for_url("**/runs/*")
+
+
+def test_columns_are_chosen_in_a_dialog_and_kept_in_the_link(table: Page) -> None:
+    table.get_by_role("button", name="Columns").click()
+    table.get_by_label("optimizer", exact=True).uncheck()
+    table.get_by_role("button", name="Pin lr").click()
+    table.get_by_role("button", name="Done").click()
+
+    heads = table.locator("#runs thead th[data-key]")
+    keys = [head.get_attribute("data-key") for head in heads.all()]
+    assert keys[:2] == ["name", "params.lr"]
+    assert "params.optimizer" not in keys
+    assert json.loads(_query(table)["pins"][0]) == ["params.lr"]
+
+
+def test_groups_have_a_count_and_fold(table: Page) -> None:
+    table.locator("#group").select_option("params.optimizer")
+
+    assert table.locator(".fold").first.inner_text().endswith(" 30")
+    table.locator(".fold").first.click()
+    assert table.locator(".fold").count() == 2
+
+
+def test_exported_cells_are_never_formulas(table: Page) -> None:
+    table.get_by_role("button", name="Columns").click()
+    table.get_by_label("note", exact=True).check()
+    table.get_by_role("button", name="Done").click()
+    table.get_by_role("button", name="Export").click()
+    with table.expect_download() as download:
+        table.get_by_role("menuitem", name="CSV").click()
+
+    text = download.value.path().read_text()
+    assert len(text.splitlines()) == _RUNS + 1
+    assert "'=1+1" in text
+    assert ",=" not in text
+
+
+def test_new_runs_wait_until_they_are_asked_for(sixty: Sixty, table: Page) -> None:
+    first = _names(table)[0]
+    run = sixty.client.start_run(
+        experiment_id=sixty.experiment, name="newcomer", params={"lr": 1.0}, capture=False
+    )
+    run.finish()
+
+    fresh = table.locator("#fresh")
+    fresh.get_by_text("1 new run – show").wait_for(timeout=30_000)
+    assert _names(table)[0] == first
+    fresh.click()
+    table.get_by_role("link", name="newcomer").wait_for()
+    table.get_by_label("Select newcomer").click()
+    table.get_by_role("button", name="Delete").click()
+    table.get_by_text("One run deleted").wait_for()
+    _waits_for(table, _RUNS)
