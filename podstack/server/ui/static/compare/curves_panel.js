@@ -65,7 +65,7 @@ class CurvesPanel {
   }
 
   empty(title, text) {
-    for (const { chart } of this.cards.values()) chart.destroy();
+    for (const { chart } of this.cards.values()) chart?.destroy();
     this.cards.clear();
     emptyBox(this.body, title, text);
   }
@@ -97,7 +97,7 @@ class CurvesPanel {
     const grid = this.body.firstElementChild;
     for (const [name, { card, chart }] of this.cards) {
       if (metrics.includes(name)) continue;
-      chart.destroy();
+      chart?.destroy();
       card.remove();
       this.cards.delete(name);
     }
@@ -113,7 +113,7 @@ class CurvesPanel {
     drop.addEventListener("click", () => this.view.change({ curves: this.metrics.filter((other) => other !== name) }));
     const card = el("figure", { class: "curve-card", "data-metric": name },
       el("figcaption", {}, el("span", { class: "cut", title: name }, name), drop), host);
-    return { card, host, chart: new LineChart(host, { title: name, height: 220 }) };
+    return { card, host, chart: null };
   }
 
   async load(metrics) {
@@ -153,6 +153,7 @@ class CurvesPanel {
     card.host.nextElementSibling?.remove();
     const { state } = this.view;
     const drawn = this.group ? this.groupSeries(known, ids) : this.runSeries(known, ids);
+    card.chart ??= new LineChart(card.host, { title: name, height: 220 });
     card.chart.setData(drawn);
     card.chart.setView({ x: state.x, smooth: state.smooth, logY: state.log });
   }
@@ -182,14 +183,14 @@ class CurvesPanel {
     return groups.map(([label, runs]) => {
       const curves = runs.map((run) => known.get(view.idOf(run))).filter(Boolean);
       const columns = grouped(curves.map((one) => ({ x: stepsOf(one, axis, view.state.x), mean: one.mean.map(real) })), view.state.band);
-      return { id: label, label: `${label} (${runs.length})`, ...styles.get(label), ...columns, time: columns.x, odd: null };
+      return { id: label, label: `${label} (${runs.length})`, ...styles.get(label), ...columns, time: columns.x, odd: columns.x.map(() => 0) };
     }).filter(({ x }) => x.length);
   }
 
   lift(run) {
     if (this.group) return;
     const hover = run === null ? null : this.view.idOf(run);
-    for (const { chart } of this.cards.values()) chart.setView({ hover, dim: hover !== null });
+    for (const { chart } of this.cards.values()) chart?.setView({ hover, dim: hover !== null });
   }
 }
 
