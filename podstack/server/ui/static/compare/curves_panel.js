@@ -8,7 +8,7 @@ import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
 import { real } from "./data.js";
 import { grouped, groupsOf } from "./grouping.js";
-import { columnSelect, counted, emptyBox, select, setTools, toggle } from "./parts.js";
+import { columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
 const PARTS = ["curves", "x", "smooth", "log", "group", "band", "hide", "brush", "runs", "order", "obj"];
@@ -56,12 +56,23 @@ class CurvesPanel {
     setTools(this.tools, ...this.controls());
     if (!metrics.length) return this.empty("No numeric metric yet", "Curves come with the first logged point.");
     if (!this.runs.length) return this.empty("No run is left", "Open an eye in the strip, or clear a brush.");
-    if (this.body.dataset.state !== "ready") clear(this.body).append(el("div", { class: "curve-grid" }), el("p", { class: "muted small" }));
+    if (this.body.dataset.state !== "ready") clear(this.body).append(el("div", { class: "legend" }), el("div", { class: "curve-grid" }), el("p", { class: "muted small" }));
     this.body.dataset.state = "ready";
     this.place(metrics);
+    this.body.firstElementChild.replaceChildren(...(this.group ? this.legend() : []));
     const over = view.selected.length - this.runs.length;
     this.body.lastElementChild.textContent = over > 0 ? `The first ${MOST_RUNS} of ${counted(view.selected.length, "run")}.` : "";
     this.load(metrics);
+  }
+
+  /** What each group is, in its colour; runs have the strip. */
+  legend() {
+    const groups = [...groupsOf(this.view, this.group, this.runs)];
+    const styles = this.view.stylesFor(groups.map(([label]) => label));
+    return groups.map(([label, runs]) => {
+      const mark = el("span", { class: "dot", "aria-hidden": "true", style: { background: styles.get(label).color } });
+      return el("span", {}, mark, `${labelOf(this.group)} ${label}`, el("span", { class: "muted" }, ` (${counted(runs.length, "run")})`));
+    });
   }
 
   empty(title, text) {
@@ -94,7 +105,7 @@ class CurvesPanel {
 
   /** A card for each metric, in order; charts that stay keep their zoom. */
   place(metrics) {
-    const grid = this.body.firstElementChild;
+    const grid = this.body.querySelector(".curve-grid");
     for (const [name, { card, chart }] of this.cards) {
       if (metrics.includes(name)) continue;
       chart?.destroy();
