@@ -98,9 +98,9 @@ def _read(id: str, fact: object) -> View | None:
     """A stored view; None for anything that is none."""
     if not isinstance(fact, dict):
         return None
-    texts = [fact.get(field) for field in ("name", "page", "query", "user")]
+    name, page, query, user = (fact.get(field) for field in ("name", "page", "query", "user"))
     created = fact.get("created")
     is_time = isinstance(created, (int, float)) and not isinstance(created, bool)
-    if not all(isinstance(text, str) for text in texts) or not is_time:
+    if not all(isinstance(text, str) for text in (name, page, query, user)) or not is_time:
         return None
-    return View(id, *map(str, texts), float(created or 0))
+    return View(id, str(name), str(page), str(query), str(user), float(created or 0))

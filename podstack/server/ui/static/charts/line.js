@@ -45,6 +45,8 @@ export class LineChart {
   /** Show a place of x, as the pointer on another chart does; null hides it. */
   setCursor(x) {
     this.at = x;
+    if (x === null) delete this.host.dataset.cursor;
+    else this.host.dataset.cursor = String(Number(x.toPrecision(8)));
     this.layer.redraw();
   }
 
@@ -113,8 +115,7 @@ export class LineChart {
 
   /** Move the cursor by the pointer or a key, and say what is there. */
   point(x) {
-    this.at = x;
-    this.layer.redraw();
+    this.setCursor(x);
     this.tip.hidden = x === null || !this.all.length;
     if (!this.tip.hidden && this.frame) this.fillTip(x);
     this.onCursor(x);

@@ -6,6 +6,7 @@ const ROW = 30;
 const MARGIN = 8; // rows drawn beyond what is in sight
 const NAME = 230;
 const NARROW = 160; // on a phone
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 const SAMPLE = 40; // rows that a column's width is guessed from
 
 /**
@@ -50,7 +51,7 @@ export class Grid {
     const {table, rows} = this.view;
     const get = table.column(column.name);
     const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, shown(column, get(row)).length), 0);
-    const room = {status: 46, tags: 48}[column.key] ?? (column.direction ? 38 : 24);
+    const room = {status: 46, tags: 48}[column.key] ?? (column.direction ? 40 : column.isNumber ? 30 : 24);
     return Math.round(Math.min(220, Math.max(62, longest * 7.3 + room, Math.min(column.title.length, 18) * 6.6 + 36)));
   }
 
@@ -101,7 +102,7 @@ export class Grid {
     const {table, columns, best, colors, selected, at, href} = this.view;
     const id = table.data.ids[row];
     const isPicked = selected.has(id);
-    const name = table.data.names[row] || id;
+    const name = VISIBLE.test(table.data.names[row]) ? table.data.names[row] : id;
     const pick = el('td', {class: 'pick'}, el('input', {type: 'checkbox', checked: isPicked, 'aria-label': `Select ${name}`}));
     const dot = el('span', {class: 'dot', 'aria-hidden': 'true', style: {background: colors.get(id)?.color}});
     const cells = columns.map((column) => { const value = table.column(column.name)(row); return cell(column, value, best.has(column.key) && best.get(column.key) === value); });

@@ -2,7 +2,7 @@
 import {named, nameText} from './tokens.js';
 
 const ODD = {NaN, Infinity, '-Infinity': -Infinity};
-const numeric = (value) => (value in ODD ? ODD[value] : value);
+const numeric = (value) => (Object.hasOwn(ODD, value) ? ODD[value] : value);
 
 /** Rows of runs. A row is a number; what a run lacks is undefined, a logged none is null. */
 export class Table {

@@ -22,7 +22,7 @@ export function valueFor(name, operator, token) {
   if (number !== null) return number;
   if (token.word === 'nan' || token.word === 'missing') fail(`write: is ${token.word}`);
   if ('<>'.includes(operator[0])) fail(`expected a number or a name after ${operator}`);
-  return token.word in LITERALS ? LITERALS[token.word] : token.text;
+  return Object.hasOwn(LITERALS, token.word) ? LITERALS[token.word] : token.text;
 }
 
 function attributeValue(name, operator, token, fail) {

@@ -1,0 +1,106 @@
+"""Series of many runs at once: what is in an answer, what is refused, and joining by step."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+
+from podstack import MLOpsClient
+from podstack.testing.podstack_server import RunningServer
+from podstack.testing.raw_http import Answer, ask
+
+
+class Asked:
+    """A server over two runs: `a` logs loss and lr, `b` loss alone with a NaN in it."""
+
+    def __init__(self, server: RunningServer, store: str) -> None:
+        self.port = server.port
+        client = MLOpsClient(store)
+        client.create_experiment("drawn")
+        with client.start_run(experiment="drawn", run_id="a") as run:
+            for step in range(100):
+                run.log_metrics({"loss": 100.0 - step}, step=step)
+                if step % 2:
+                    run.log_metrics({"lr": 1.0 / step}, step=step)
+        with client.start_run(experiment="drawn", run_id="b") as run:
+            for step in range(10):
+                run.log_metrics({"loss": math.nan if step == 3 else float(step)}, step=step)
+
+    def get(self, **query: Any) -> Answer:
+        pairs = {k: json.dumps(v) if isinstance(v, list) else v for k, v in query.items()}
+        return ask(self.port, "GET", f"/api/v1/projects/default/series?{urlencode(pairs)}")
+
+    def series(self, **query: Any) -> dict[str, Any]:
+        answer = self.get(**query)
+        assert answer.status == 200, answer.body
+        told: dict[str, Any] = orjson.loads(answer.body)
+        return told
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    folder = tmp_path_factory.mktemp("overlays")
+    with RunningServer(folder / "store") as server:
+        yield Asked(server, str(folder / "store"))
+
+
+def test_each_run_has_the_names_that_it_logged_and_missing_runs_are_named(asked: Asked) -> None:
+    told = asked.series(runs=["a", "b", "gone", "a"], names=["loss", "lr", "never"])
+
+    assert {run: sorted(names) for run, names in told["series"].items()} == {
+        "a": ["loss", "lr"],
+        "b": ["loss"],
+    }
+    assert told["missing"] == ["gone"]
+
+
+def test_a_spike_and_a_nan_survive_few_buckets(asked: Asked) -> None:
+    told = asked.series(runs=["a", "b"], names=["loss"], buckets=2)["series"]
+
+    assert told["a"]["loss"]["count"] == [50, 50]
+    assert (min(told["a"]["loss"]["min"]), max(told["a"]["loss"]["max"])) == (1.0, 100.0)
+    assert told["b"]["loss"]["odd"] == [1, 0]
+
+
+def test_a_zoom_has_each_of_its_points(asked: Asked) -> None:
+    told = asked.series(runs=["a"], names=["loss"], buckets=50, start=10, stop=19)
+
+    assert told["series"]["a"]["loss"]["x"] == list(range(10, 20))
+
+
+def test_a_metric_is_laid_over_another_by_step_in_the_order_of_that_one(asked: Asked) -> None:
+    told = asked.series(runs=["a", "b"], names=["loss"], x="lr")["series"]
+    loss = told["a"]["loss"]
+
+    assert len(loss["x"]) == 50
+    assert loss["x"] == sorted(loss["x"])
+    assert (loss["x"][-1], loss["mean"][-1]) == (1.0, 99.0)  # step 1
+    assert told["b"]["loss"]["x"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"runs": [f"r{n}" for n in range(101)], "names": ["loss"]},
+        {"runs": ["a"], "names": [f"m{n}" for n in range(101)]},
+        {"runs": [f"r{n}" for n in range(100)], "names": ["m"] * 3, "buckets": 4000},
+        {"runs": ["a"], "names": ["loss"], "buckets": 0},
+        {"runs": ["a"], "names": ["loss"], "start": "nan"},
+    ],
+)
+def test_a_question_that_is_too_large_or_no_question_is_refused(
+    asked: Asked, query: dict[str, Any]
+) -> None:
+    assert asked.get(**query).status in (400, 422)
+
+
+def test_nothing_is_said_of_another_project(asked: Asked) -> None:
+    answer = ask(asked.port, "GET", "/api/v1/projects/other/series?runs=%5B%22a%22%5D&names=%5B%5D")
+
+    assert orjson.loads(answer.body)["missing"] == ["a"]
