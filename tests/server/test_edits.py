@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,9 +56,13 @@ def run(team: Any) -> Run:
 
 
 def wait_until_served(team: Any, run: str) -> None:
+    wait_until(team, run, lambda told: "status" in told)
+
+
+def wait_until(team: Any, run: str, is_so: Callable[[Any], bool]) -> None:
     """The server looks once a second at what did not pass through it."""
     deadline = time.monotonic() + 30
-    while team.ask("GET", f"/api/v1/projects/alpha/runs/{run}").status != 200:
+    while not is_so(team.ask("GET", f"/api/v1/projects/alpha/runs/{run}").json):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -139,6 +144,7 @@ def test_a_stop_reaches_a_run_in_another_process(team: Any, alpha: Project, stag
     wait_until_served(team, "stopme")
     told = alpha("POST", "/runs/stopme/stop")
     ended = child.wait()
+    wait_until(team, "stopme", lambda told: told["status"] == "completed")
     again = alpha("POST", "/runs/stopme/stop")
 
     assert told.json["stop"] is True
