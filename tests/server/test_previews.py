@@ -125,8 +125,10 @@ def test_a_picture_opened_as_a_page_runs_and_loads_nothing(name: str, files: Fil
     policy = told.headers["content-security-policy"]
 
     assert told.status == 200
-    assert "sandbox;" in policy and "default-src 'none'" in policy
-    assert "script-src" not in policy and "allow-" not in policy
+    assert "sandbox;" in policy
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "allow-" not in policy
     assert told.headers["x-content-type-options"] == "nosniff"
 
 
@@ -135,7 +137,8 @@ def test_a_logged_page_is_shown_without_this_sites_origin_and_network(files: Fil
 
     assert "sandbox allow-scripts;" in policy
     assert "allow-same-origin" not in policy
-    assert "default-src 'none'" in policy and "connect-src" not in policy
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
 
 
 @pytest.mark.parametrize("name", ["a.js", "a.svg", "a.xhtml", "plain", "page.png"])
@@ -168,8 +171,12 @@ def test_a_name_makes_one_short_line_of_a_header(name: str) -> None:
     kind, plain, wide = line.split("; ")
     offered = unquote(wide.removeprefix("filename*=UTF-8''"))
 
-    assert kind == "attachment" and plain.startswith('filename="') and plain.endswith('"')
-    assert plain.count('"') == 2 and line.isascii() and line.isprintable()
+    assert kind == "attachment"
+    assert plain.startswith('filename="')
+    assert plain.endswith('"')
+    assert plain.count('"') == 2
+    assert line.isascii()
+    assert line.isprintable()
     assert 0 < len(offered) <= 200
     assert not set(offered) & set("/\\\r\n\x00\x85\u202e\u2028")
 
@@ -182,5 +189,5 @@ def test_a_name_that_is_cut_keeps_its_ending() -> None:
 def test_a_path_that_breaks_lines_adds_no_header(name: str, files: Files) -> None:
     told = files(name)
 
-    assert told.status == 404
+    assert told.status in (400, 404)
     assert "set-cookie" not in told.headers
