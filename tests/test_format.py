@@ -18,6 +18,7 @@ import pytest
 import podstack
 from podstack import MLOpsClient, Run, keys, oplog
 from podstack.compact import compact
+from podstack.views import Views
 
 FORMAT = (Path(podstack.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 RUN = "20261123-221530-k3x9q2ma"  # the id that FORMAT.md's SQL names
@@ -257,6 +258,7 @@ def whole_session(client: MLOpsClient, folder: Path) -> None:
         run.remove_tags("base")
     run.flush()
     run.request_stop()
+    Views(client._store).save("best", "runs", "q=loss", user="pat")
     run.delete()
     run.restore()
     with client.start_run(run_id=run.id, capture=("console", *SURROUNDINGS)):

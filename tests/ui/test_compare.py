@@ -288,3 +288,16 @@ def test_a_filter_that_cannot_be_read_is_told_with_its_place(
 
     assert "filter" in page.locator("#strip").inner_text()
     assert page.locator("#strip button").inner_text() == "Try again"
+
+
+def test_curves_are_drawn_and_the_chosen_ones_are_in_the_link(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(3))
+    _panel(page, "curves")
+    chart = page.locator('[data-metric="val_acc"] .curve')
+    page.wait_for_selector('[data-metric="val_acc"] .curve[data-state=ready]')
+    assert chart.get_attribute("data-points") == "15"
+    page.locator("#curves-tools select").last.select_option("params.opt")
+
+    page.wait_for_selector(".legend >> text=opt adam")
+    assert chart.get_attribute("data-points") == "10"  # a curve for each of two groups
+    assert _query(page, "group") == "params.opt"

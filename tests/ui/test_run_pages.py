@@ -1,104 +1,126 @@
-"""The pages of a run in a browser: renaming, notes of two people, alerts, a Stop that arrives."""
+"""The pages of a run, in a browser: what is changed on them stays, and nothing is overwritten."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from podstack import MLOpsClient
+from podstack import MLOpsClient, Run
 from podstack.testing.browser import Watch
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
 
-TRAINING = """
-import sys, time
-from podstack import MLOpsClient
-with MLOpsClient(sys.argv[1]).start_run(run_id="live", capture=False) as run:
-    print("begun", flush=True)
-    deadline = time.monotonic() + 60
-    while not run.should_stop and time.monotonic() < deadline:
-        time.sleep(0.1)
-    print("stopped" if run.should_stop else "late", flush=True)
-"""
-REACHING = """<p>logged</p><script>
-try { parent.document.title = "reached"; } catch { document.querySelector("p").append(" caged"); }
-</script>"""
-
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("run-pages")
-    (folder / "page.html").write_text(REACHING)
-    for name in ("one", "notes", "alerts"):
-        client = MLOpsClient(folder / "store")
-        with client.start_run(run_id=name, params={"lr": 0.1}, capture=False) as run:
-            run.log_artifact(folder / "page.html")
-            for step in range(10):
-                run.log_metrics({"loss": float(step)}, step=step)
-    with RunningServer(
-        folder / "store", environment={"PODSTACK_CACHE": str(folder / "cache")}
-    ) as server:
+    """A server whose runs may be changed: the other one's are shared."""
+    folder = tmp_path_factory.mktemp("own")
+    environment = {"PODSTACK_CACHE": str(folder / "cache")}
+    with RunningServer(folder / "store", environment=environment) as server:
         yield server
 
 
 @pytest.fixture
-def opened(own: RunningServer, watch_at: Callable[[str], Watch]) -> Callable[[str], Page]:
-    def page(path: str) -> Page:
-        found: Page = watch_at(own.url).open(f"/projects/default/runs/{path}")
-        return found
+def run(own: RunningServer) -> Run:
+    with MLOpsClient(own.url).start_run(name="first", params={"lr": 0.1}, capture=False) as run:
+        for step in range(5):
+            run.log_metrics({"loss": 1.0 / (step + 1)}, step=step)
+    return run
 
-    return page
+
+@pytest.fixture
+def strict(watch_at: object, own: RunningServer) -> Watch:
+    watch: Watch = watch_at(own.url)  # type: ignore[operator]
+    return watch
 
 
-def test_an_alert_is_tried_on_what_was_logged_and_then_made(
-    opened: Callable[[str], Page],
+def opened(watch: Watch, run: Run, tab: str = "") -> Page:
+    return watch.open(f"/projects/default/runs/{run.id}{tab}")
+
+
+def test_enter_in_the_dialog_renames_a_run(strict: Watch, run: Run) -> None:
+    page = opened(strict, run)
+    page.get_by_role("button", name="Rename this run").click()
+    page.get_by_role("textbox", name="Name").fill("<b>second</b>")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("<b>second</b>")
+    page.reload()
+
+    expect(page.locator("h1")).to_have_text("<b>second</b>")
+
+
+def test_tags_are_written_between_commas(strict: Watch, run: Run) -> None:
+    page = opened(strict, run)
+    page.get_by_role("button", name="Add tags").click()
+    page.get_by_role("textbox", name="Tags").fill("best, a b,, <i>,")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator("#run-tags .tag")).to_have_text(["<i>", "a b", "best"])
+
+
+def test_a_cancelled_dialog_changes_nothing(strict: Watch, run: Run) -> None:
+    page = opened(strict, run)
+    page.get_by_role("button", name="Rename this run").click()
+    page.get_by_role("textbox", name="Name").fill("never")
+    page.get_by_role("button", name="Cancel").click()
+    page.reload()
+
+    expect(page.locator("h1")).to_have_text("first")
+
+
+def test_a_deleted_run_says_so_and_comes_back(strict: Watch, run: Run) -> None:
+    page = opened(strict, run)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("This run is deleted")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+
+    expect(page.get_by_text("This run is deleted")).to_be_hidden()
+
+
+def test_notes_are_kept_by_themselves_and_never_over_anothers(
+    strict: Watch, own: RunningServer, run: Run
 ) -> None:
-    page = opened("alerts/alerts")
-    page.locator("#alert-condition").fill("loss > 5")
-    expect(page.locator("#alert-tried")).to_contain_text("step 6")
-    page.get_by_role("button", name="Create alert").click()
-
-    expect(page.locator("#alerts")).to_contain_text("loss > 5")
-
-
-def test_notes_keep_themselves(opened: Callable[[str], Page], own: RunningServer) -> None:
-    page = opened("notes/notes")
-    page.locator("#notes-text").fill("## Tried\n\n**warmup**")
+    strict.allowed.append("409")  # the conflict is what is tested
+    page = opened(strict, run, "/notes")
+    text = page.get_by_label("Notes in Markdown")
+    text.fill("## Mine")
     expect(page.locator("#notes-state")).to_have_text("Saved")
+    expect(page.locator("#notes-preview h3")).to_have_text("Mine")
+    MLOpsClient(own.url).get_run(run.id).set_notes("Theirs")
+    text.fill("## Mine again")
+    page.get_by_role("button", name="Keep both").click()
+    expect(page.locator("#notes-state")).to_have_text("Saved")
+    page.reload()
 
-    expect(page.locator("#notes-preview strong")).to_have_text("warmup")
-    assert MLOpsClient(own.store).get_run("notes").notes == "## Tried\n\n**warmup**"
-
-
-def test_a_page_that_was_logged_cannot_reach_this_one(opened: Callable[[str], Page]) -> None:
-    page = opened("one/artifacts/page.html")
-    page.locator("summary").filter(has_text="Show as a page").click()
-
-    expect(page.frame_locator(".preview-frame").locator("p")).to_have_text("logged caged")
-    assert "reached" not in page.title()
+    expect(text).to_have_value("Theirs\n\n## Mine again")
 
 
-def test_stop_reaches_a_run_of_another_process(
-    opened: Callable[[str], Page], own: RunningServer, tmp_path: Path
+def test_a_condition_is_tried_before_it_becomes_an_alert(strict: Watch, run: Run) -> None:
+    page = opened(strict, run, "/alerts")
+    page.get_by_label("Condition").fill("loss > 0.4")
+    expect(page.locator("#alert-tried")).to_contain_text("would have fired")
+    page.get_by_role("button", name="Create alert").click()
+    page.get_by_role("button", name="Remove the alert loss > 0.4").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+
+    expect(page.get_by_text("No alerts", exact=True)).to_be_visible()
+
+
+def test_a_logged_page_runs_without_this_sites_origin(
+    strict: Watch, own: RunningServer, tmp_path: Path
 ) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", TRAINING, own.store], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    source = tmp_path / "report.html"
+    source.write_text(
+        "<p id=told></p><script>let told = origin; try { told += parent.document.title }"
+        " catch { told += ' alone' } document.getElementById('told').textContent = told</script>"
     )
-    try:
-        assert child.stdout
-        assert child.stdout.readline() == "begun\n"
-        page = opened("live")
-        page.locator("#run-stop").click()
-        page.get_by_role("dialog").get_by_role("button", name="Stop").last.click()
+    with MLOpsClient(own.url).start_run(capture=False) as run:
+        run.log_artifact(source)
+    page = opened(strict, run, "/artifacts/report.html")
+    page.get_by_text("Show as a page").click()
 
-        assert child.stdout.readline() == "stopped\n"
-        assert child.wait(30) == 0
-    finally:
-        child.kill()
-        child.communicate()
+    expect(page.frame_locator("iframe").locator("#told")).to_have_text("null alone")

@@ -8,7 +8,7 @@ import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
 import { real } from "./data.js";
 import { grouped, groupsOf } from "./grouping.js";
-import { columnSelect, counted, emptyBox, select, setTools, toggle } from "./parts.js";
+import { columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
 const PARTS = ["curves", "x", "smooth", "log", "group", "band", "hide", "brush", "runs", "order", "obj"];
@@ -56,16 +56,27 @@ class CurvesPanel {
     setTools(this.tools, ...this.controls());
     if (!metrics.length) return this.empty("No numeric metric yet", "Curves come with the first logged point.");
     if (!this.runs.length) return this.empty("No run is left", "Open an eye in the strip, or clear a brush.");
-    if (this.body.dataset.state !== "ready") clear(this.body).append(el("div", { class: "curve-grid" }), el("p", { class: "muted small" }));
+    if (this.body.dataset.state !== "ready") clear(this.body).append(el("div", { class: "legend" }), el("div", { class: "curve-grid" }), el("p", { class: "muted small" }));
     this.body.dataset.state = "ready";
     this.place(metrics);
+    this.body.firstElementChild.replaceChildren(...(this.group ? this.legend() : []));
     const over = view.selected.length - this.runs.length;
     this.body.lastElementChild.textContent = over > 0 ? `The first ${MOST_RUNS} of ${counted(view.selected.length, "run")}.` : "";
     this.load(metrics);
   }
 
+  /** What each group is, in its colour; runs have the strip. */
+  legend() {
+    const groups = [...groupsOf(this.view, this.group, this.runs)];
+    const styles = this.view.stylesFor(groups.map(([label]) => label));
+    return groups.map(([label, runs]) => {
+      const mark = el("span", { class: "dot", "aria-hidden": "true", style: { background: styles.get(label).color } });
+      return el("span", {}, mark, `${labelOf(this.group)} ${label}`, el("span", { class: "muted" }, ` (${counted(runs.length, "run")})`));
+    });
+  }
+
   empty(title, text) {
-    for (const { chart } of this.cards.values()) chart.destroy();
+    for (const { chart } of this.cards.values()) chart?.destroy();
     this.cards.clear();
     emptyBox(this.body, title, text);
   }
@@ -94,10 +105,10 @@ class CurvesPanel {
 
   /** A card for each metric, in order; charts that stay keep their zoom. */
   place(metrics) {
-    const grid = this.body.firstElementChild;
+    const grid = this.body.querySelector(".curve-grid");
     for (const [name, { card, chart }] of this.cards) {
       if (metrics.includes(name)) continue;
-      chart.destroy();
+      chart?.destroy();
       card.remove();
       this.cards.delete(name);
     }
@@ -113,7 +124,7 @@ class CurvesPanel {
     drop.addEventListener("click", () => this.view.change({ curves: this.metrics.filter((other) => other !== name) }));
     const card = el("figure", { class: "curve-card", "data-metric": name },
       el("figcaption", {}, el("span", { class: "cut", title: name }, name), drop), host);
-    return { card, host, chart: new LineChart(host, { title: name, height: 220 }) };
+    return { card, host, chart: null };
   }
 
   async load(metrics) {
@@ -153,6 +164,7 @@ class CurvesPanel {
     card.host.nextElementSibling?.remove();
     const { state } = this.view;
     const drawn = this.group ? this.groupSeries(known, ids) : this.runSeries(known, ids);
+    card.chart ??= new LineChart(card.host, { title: name, height: 220 });
     card.chart.setData(drawn);
     card.chart.setView({ x: state.x, smooth: state.smooth, logY: state.log });
   }
@@ -182,14 +194,14 @@ class CurvesPanel {
     return groups.map(([label, runs]) => {
       const curves = runs.map((run) => known.get(view.idOf(run))).filter(Boolean);
       const columns = grouped(curves.map((one) => ({ x: stepsOf(one, axis, view.state.x), mean: one.mean.map(real) })), view.state.band);
-      return { id: label, label: `${label} (${runs.length})`, ...styles.get(label), ...columns, time: columns.x, odd: null };
+      return { id: label, label: `${label} (${runs.length})`, ...styles.get(label), ...columns, time: columns.x, odd: columns.x.map(() => 0) };
     }).filter(({ x }) => x.length);
   }
 
   lift(run) {
     if (this.group) return;
     const hover = run === null ? null : this.view.idOf(run);
-    for (const { chart } of this.cards.values()) chart.setView({ hover, dim: hover !== null });
+    for (const { chart } of this.cards.values()) chart?.setView({ hover, dim: hover !== null });
   }
 }
 

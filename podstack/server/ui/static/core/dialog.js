@@ -17,7 +17,11 @@ export function dialog({ title, body, actions = [{ text: "Close" }] }) {
   const closed = new Promise((resolve) => element.addEventListener("close", () => { element.remove(); resolve(element.returnValue); }));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    run(element, problem, actions.find((action) => action.text === event.submitter?.value) ?? actions.at(-1));
+    run(element, problem, actions.at(-1)); // Enter in a field too: only the last button submits
+  });
+  form.addEventListener("click", (event) => {
+    const chosen = actions.slice(0, -1).find((action) => action.text === event.target.closest("button[type=button]")?.value);
+    if (chosen) run(element, problem, chosen);
   });
   element.addEventListener("click", (event) => { if (event.target === element) element.close(""); });
   document.body.append(element);
@@ -25,7 +29,7 @@ export function dialog({ title, body, actions = [{ text: "Close" }] }) {
   return { element, close: () => element.close(""), closed };
 }
 
-const button = ({ text, kind = "" }, isLast) => el("button", { type: "submit", value: text, class: `button ${kind || (isLast ? "primary" : "")}` }, text);
+const button = ({ text, kind = "" }, isLast) => el("button", { type: isLast ? "submit" : "button", value: text, class: `button ${kind || (isLast ? "primary" : "")}` }, text);
 
 async function run(element, problem, action) {
   try {

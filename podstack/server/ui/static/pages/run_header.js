@@ -16,7 +16,7 @@ const on = (id, act) => $(id)?.addEventListener("click", act);
 
 function field(label, value, hint = "") {
   const input = el("input", { name: "value", value, autocomplete: "off" });
-  return { input, row: el("div", { class: "form-row" }, el("label", {}, label, input), hint ? el("p", { class: "muted small" }, hint) : null) };
+  return { input, row: el("label", { class: "run-field" }, label, input, hint ? el("span", { class: "muted small" }, hint) : null) };
 }
 
 on("#edit-name", () => {
