@@ -228,3 +228,15 @@ def test_search_finds_nothing_in_a_project_without_runs(team: Any) -> None:
 
     assert set(answer.json) == {"experiments", "runs", "params", "metrics", "tags"}
     assert not any(answer.json.values())
+
+
+def test_every_link_of_the_top_bar_leads_to_a_page(team: Any) -> None:
+    shown = visit(team, SEARCH, team.viewer)
+    bar = re.search(r'<nav class="top-nav".*?</nav>', shown.body.decode(), re.DOTALL)
+    assert bar is not None
+    links = re.findall(r'href="([^"]+)"', bar[0])
+
+    assert len(links) >= 4
+    assert {link: visit(team, link, team.viewer).status for link in links} == dict.fromkeys(
+        links, 200
+    )

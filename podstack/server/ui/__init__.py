@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from podstack.server.access import Routes
 from podstack.server.ui import (
+    alerts_page,
     artifact_page,
     compare_page,
     experiments_page,
@@ -18,6 +19,7 @@ from podstack.server.ui import (
 PARTS: tuple[Routes, ...] = (
     shell_pages.routes,
     shell_pages.api_routes,
+    alerts_page.routes,
     compare_page.routes,
     experiments_page.routes,
     metrics_page.routes,
