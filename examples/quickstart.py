@@ -105,7 +105,9 @@ def main() -> None:
     )
     best, second = ranking[0], ranking[1]
     print(f"\n{ranking}")
-    print(f"\nEverything is in {client.uri}. Ask it from the terminal:\n")
+    print(f"\nEverything is in {client.uri}. See it in a browser:\n")
+    print(f"{command()} ui")
+    print("\nOr ask it from the terminal:\n")
     print(f"{command()} runs --order=-metrics.val_acc.max")
     print(f"{command()} diff {second.id} {best.id}")
     print(f"{command()} show {best.id}")
