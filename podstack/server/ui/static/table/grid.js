@@ -52,7 +52,7 @@ export class Grid {
     const get = table.column(column.name);
     const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, shown(column, get(row)).length), 0);
     const room = {status: 46, tags: 48}[column.key] ?? (column.direction ? 40 : column.isNumber ? 30 : 24);
-    return Math.round(Math.min(220, Math.max(62, longest * 7.3 + room, Math.min(column.title.length, 18) * 6.6 + 36)));
+    return Math.round(Math.min(220, Math.max(62, longest * (column.isNumber ? 8.6 : 7.3) + room, Math.min(column.title.length, 18) * 6.6 + 36)));
   }
 
   heads() {
