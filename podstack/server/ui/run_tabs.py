@@ -48,7 +48,6 @@ def overview(here: Here, request: Request, run: str) -> Response:
         environment=found,
         facts=_facts(found),
         diff=found.diff[:_DIFF],
-        recipe=str(stored.reproduce()) if found else "",
         console=stored.console(_LINES),
         error=row.error,
         parent=row.parent,

@@ -1,7 +1,6 @@
-/** The output of a run, followed while it runs; and what can be copied. */
+/** The output of a run, followed while it runs. */
 import { get } from "../core/api.js";
-import { copy } from "../core/copy.js";
-import { $, on } from "../core/dom.js";
+import { $ } from "../core/dom.js";
 import { page } from "../core/page.js";
 
 const box = $("#console");
@@ -16,5 +15,3 @@ document.addEventListener("run:tick", async () => {
   $("#console-empty").hidden = true;
   if (atEnd) box.scrollTop = box.scrollHeight;
 });
-
-on(document, "click", "[data-copy]", (_, button) => copy($(`#${button.dataset.copy}`).textContent));
