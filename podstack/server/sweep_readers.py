@@ -70,31 +70,34 @@ class _Open:
 class Computed:
     """What took time to compute, the latest answers. Safe from threads.
 
-    Two threads that ask for the same at once compute it once.
+    Two threads that ask for the same at once compute it once; other questions do not wait for it.
     """
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Hashable, Any] = OrderedDict()
+        self._turns: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        found = self._known(key)
+        found, turn = self._known(key)
         if found is not None:
             return found
-        with self._turn:
-            found = self._known(key)
+        with turn:
+            found, _ = self._known(key)
             return self._keep(key, make()) if found is None else found
 
-    def _known(self, key: Hashable) -> Any:
+    def _known(self, key: Hashable) -> tuple[Any, threading.Lock]:
+        """What is kept, and whose turn it is to compute it."""
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
-            return self._answers.get(key)
+                return self._answers[key], threading.Lock()
+            return None, self._turns.setdefault(key, threading.Lock())
 
     def _keep(self, key: Hashable, answer: Any) -> Any:
         with self._lock:
             self._answers[key] = answer
+            self._turns.pop(key, None)
             while len(self._answers) > _KEPT:
                 self._answers.popitem(last=False)
         return answer

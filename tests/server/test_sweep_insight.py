@@ -62,6 +62,8 @@ def test_a_sweep_without_trials_has_an_outlook_without_a_best(tmp_path: Path) ->
         _, told = asked(server, sweep, "outlook")
         _, mattered = asked(server, sweep, "importance")
         _, surface = asked(server, sweep, "contour?x=lr&y=optimizer")
+    assert told.pop("last") == pytest.approx(sweep.definition.created)
+    assert told.pop("now") >= sweep.definition.created
     assert told == {"history": [], "seconds_left": None, "plateau": None, "best": None}
     assert mattered["shares"] == []
     assert mattered["reason"]

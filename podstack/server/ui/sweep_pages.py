@@ -32,6 +32,7 @@ _PANELS = (
     ("slices", "Each parameter alone"),
     ("timeline", "Timeline"),
     ("trials", "Trials"),
+    ("space", "What is searched"),
 )
 
 routes = Routes(prefix="")
@@ -110,7 +111,7 @@ def _list(here: Context, request: Request, experiment: dict[str, Any] | None) ->
         request,
         "sweeps.html",
         title=f"Sweeps of {experiment['name']}" if experiment else "Sweeps",
-        data={"experiment": experiment},
+        data={"experiment": experiment, "names": {} if experiment else _names(here)},
         active="sweeps",
         scripts=("pages/sweeps.js",),
         styles=("sweeps.css",),
@@ -125,6 +126,13 @@ def _experiments(here: Context) -> list[dict[str, str]]:
     index.refresh()
     shown = [row for row in index.experiments() if not row.deleted and not row.archived]
     return [{"id": row.id, "name": row.name} for row in reversed(shown)]
+
+
+def _names(here: Context) -> dict[str, str]:
+    """The names of experiments by their ids."""
+    index = reader_of(here).index
+    index.refresh()
+    return {row.id: row.name for row in index.experiments()}
 
 
 def _home(here: Context, wanted: str) -> dict[str, Any] | None:

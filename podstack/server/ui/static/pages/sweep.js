@@ -48,6 +48,7 @@ const LATER = {
   history: () => import("../sweeps/history_panel.js").then(({ HistoryPanel }) => new HistoryPanel($("#history"), calls)),
   slices: () => import("../sweeps/slices_panel.js").then(({ SlicesPanel }) => new SlicesPanel($("#slices"), calls, $("#slices-tools"))),
   parallel: () => import("../sweeps/parallel_panel.js").then(({ ParallelPanel }) => new ParallelPanel($("#parallel"), calls)),
+  space: () => import("../sweeps/space_panel.js").then(({ SpacePanel }) => new SpacePanel($("#space"))),
 };
 
 function watch(name, then) {
@@ -73,9 +74,12 @@ async function bring(name) {
 // What the server computes -----------------------------------------------------------------------
 
 const dearPanels = {};
+const judged = {};
+judged.first = new Promise((resolve) => { judged.done = resolve; });
 
+/** What it says orders the other panels too; the contour waits for its first answer, whatever that is. */
 async function loadImportance(host, signal) {
-  const found = await get(`${PATH}/importance`, {}, { signal });
+  const found = await get(`${PATH}/importance`, {}, { signal }).finally(judged.done);
   const order = found.shares.filter(([, share]) => share > 0).map(([name]) => name);
   const isNew = JSON.stringify(order) !== JSON.stringify(seen.order);
   seen.order = order;
@@ -87,7 +91,7 @@ async function loadImportance(host, signal) {
 async function bringContour() {
   const { ContourPanel } = await import("../sweeps/contour_panel.js");
   const contour = new ContourPanel($("#contour"), { ...calls, onChoose: () => dearPanels.contour.reload() }, $("#contour-tools"), PATH);
-  dearPanels.contour = panel($("#contour"), (_, signal) => contour.load(seen, signal));
+  dearPanels.contour = panel($("#contour"), (_, signal) => judged.first.then(() => contour.load(seen, signal)));
 }
 
 /** Anew for more ended trials, but not with each of them while they come fast. */
@@ -119,6 +123,7 @@ async function look() {
 
 function draw() {
   const { sweep } = seen;
+  $(".sweep-grid").classList.toggle("is-new", !sweep.trials.length);
   bestPanel($("#best"), seen);
   timelinePanel($("#timeline"), { ...seen, open });
   trials.update(seen);

@@ -157,7 +157,7 @@ async function experimentChosen() {
   known = found ?? { runs: 0, parameters: [], metrics: [] };
   $("#sweep-params").replaceChildren(...known.parameters.map(({ name }) => el("option", { value: name })));
   $("#sweep-metrics").replaceChildren(...known.metrics.map(({ name, direction }) => el("option", { value: name }, direction ?? "")));
-  $("#sweep-import").disabled = isNew;
+  $("#sweep-ranges").disabled = isNew;
 }
 
 // Making it --------------------------------------------------------------------------------------
@@ -198,6 +198,6 @@ form.addEventListener("change", (event) => { if (event.target.name && !event.tar
 form.addEventListener("submit", create);
 experiments.addEventListener("change", experimentChosen);
 $("#sweep-add").addEventListener("click", () => addRow(undefined, { focus: true }));
-$("#sweep-import").addEventListener("click", takeRanges);
+$("#sweep-ranges").addEventListener("click", takeRanges);
 on(document, "click", "[data-copy]", (_, button) => copy($(`#${button.dataset.copy}`).textContent));
 experimentChosen();

@@ -2,37 +2,34 @@
 
 import { get } from "../core/api.js";
 import { $, el } from "../core/dom.js";
-import { ago, integer, number } from "../core/format.js";
+import { ago, integer, moment, number } from "../core/format.js";
 import { page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
+import { bar } from "../sweeps/bar.js";
+import { over } from "../sweeps/trials.js";
 
-const HEADS = ["Name", "Strategy", "Objective", "Progress", "Best", "Status", "Created"];
+const NEW = 'sweep = client.create_sweep("experiment", "random", {"lr": {"min": 1e-4, "max": 0.1}}, "val_loss", 20)';
 
-/** Share of the trials that are over; null where nobody knows how many there will be. */
-export function shareDone({ completed, failed, killed, total }) {
-  return total ? Math.min(1, (completed + failed + killed) / Number(total)) : null;
-}
+const heads = () => ["Name", ...(page.data.experiment ? [] : ["Experiment"]), "Status", "Progress", "Objective", "Best", "Strategy", "User", "Created"];
+const MINOR = ["Experiment", "Objective", "Strategy", "User", "Created"]; // not on a phone
 
 function progress({ counts }) {
-  const done = counts.completed + counts.failed + counts.killed;
-  const share = shareDone(counts);
-  const text = counts.total === null ? `${integer(done)} trials` : `${integer(done)} of ${counts.total}`;
-  const bar = share === null ? [] : [el("progress", { max: "1", value: String(share), "aria-label": text })];
-  return el("span", { class: "sweep-progress" }, ...bar, text);
+  const text = counts.total === null ? `${integer(over(counts))} trials` : `${integer(over(counts))} of ${integer(Number(counts.total))}`;
+  return el("span", { class: "meter" }, bar(counts), el("span", {}, text), counts.running ? el("span", { class: "muted is-minor" }, `${counts.running} running`) : null);
 }
 
 function row(sweep) {
-  const link = el("a", { href: projectUrl(`/sweeps/${encodeURIComponent(sweep.id)}`) }, sweep.name || sweep.id);
+  const link = el("a", { href: projectUrl(`/sweeps/${encodeURIComponent(sweep.id)}`), title: sweep.name || sweep.id }, sweep.name || sweep.id);
   const { metric, direction } = sweep.objective;
-  const cells = [
-    link, sweep.strategy, `${metric}, ${direction}`, progress(sweep),
-    sweep.best === null ? "–" : number(Number(sweep.best_value)), sweep.status, ago(sweep.created),
-  ];
-  return el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
+  const status = el("span", { class: `status status-${sweep.status}` }, el("span", { class: "status-mark", "aria-hidden": "true" }), sweep.status);
+  const home = el("a", { href: projectUrl(`/experiments/${encodeURIComponent(sweep.experiment)}/sweeps`) }, page.data.names[sweep.experiment] ?? sweep.experiment);
+  return el("tr", {}, el("td", { class: "sweep-name" }, link), page.data.experiment ? null : el("td", { class: "sweep-value is-minor" }, home), el("td", {}, status), el("td", {}, progress(sweep)),
+    el("td", { class: "sweep-value is-minor" }, `${direction === "minimize" ? "↓" : "↑"} ${metric}`), el("td", { class: "number" }, sweep.best === null ? "–" : number(sweep.best_value)),
+    el("td", { class: "is-minor" }, sweep.strategy), el("td", { class: "sweep-value is-minor" }, sweep.user), el("td", { class: "muted is-minor", title: moment(sweep.created) }, ago(sweep.created)));
 }
 
 function table(sweeps) {
-  const head = el("tr", {}, ...HEADS.map((text) => el("th", { scope: "col" }, text)));
+  const head = el("tr", {}, ...heads().map((text) => el("th", { scope: "col", class: text === "Best" ? "number" : MINOR.includes(text) ? "is-minor" : "" }, text)));
   const newest = [...sweeps].sort((a, b) => b.created - a.created);
   return el("table", { class: "sweep-table" }, el("thead", {}, head), el("tbody", {}, ...newest.map(row)));
 }
@@ -40,10 +37,12 @@ function table(sweeps) {
 async function load(host) {
   const { sweeps } = await get("/sweeps", { experiment: page.data.experiment?.id });
   if (!sweeps.length) {
-    return { title: "No sweeps yet", text: "A sweep looks for the best parameters: New sweep, or client.create_sweep(…) in Python." };
+    host.replaceChildren(el("div", { class: "empty" }, el("p", { class: "empty-title" }, "No sweeps yet"),
+      el("p", { class: "muted" }, "A sweep looks for the best parameters. Make one by New sweep, or in Python:"), el("p", {}, el("code", {}, NEW))));
+    return false;
   }
-  host.replaceChildren(el("div", { class: "sweep-scroll" }, table(sweeps)));
+  host.replaceChildren(el("div", { class: "sweep-scroll", tabindex: "0", role: "group", "aria-label": "Sweeps" }, table(sweeps)));
   return undefined;
 }
 
-if (globalThis.document) panel($("#sweeps"), load);
+panel($("#sweeps"), load);

@@ -5,6 +5,7 @@ import { dialog } from "../core/dialog.js";
 import { $, el } from "../core/dom.js";
 import { ago, duration, integer } from "../core/format.js";
 import { page, projectUrl } from "../core/page.js";
+import { bar } from "./bar.js";
 import { AT } from "./parts.js";
 import { asWorker } from "./snippets.js";
 import { over, parts } from "./trials.js";
@@ -19,21 +20,8 @@ export function drawHead({ sweep, outlook, now }, stop) {
   const word = el("span", { class: `status status-${sweep.status}` }, el("span", { class: "status-mark", "aria-hidden": "true" }), sweep.status);
   if ($("#sweep-status").textContent.trim() !== sweep.status) $("#sweep-status").replaceChildren(word);
   hint(sweep, outlook, stop);
+  $("#sweep-worker").hidden = sweep.status !== "running";
   if ($("#sweep-stop")) $("#sweep-stop").hidden = sweep.status !== "running";
-}
-
-/** A bar of the trials by status; @param counts of a sweep */
-export function bar(counts) {
-  const all = parts(counts);
-  const total = Math.max(1, all.reduce((sum, [, count]) => sum + count, 0));
-  const made = el("div", { class: "bar", role: "img", "aria-label": `${integer(over(counts))} of ${counts.total ?? "any number of"} trials over` });
-  for (const [word, count] of all) {
-    if (!count || word === "left") continue;
-    const piece = el("i", { class: `is-${word}`, title: `${integer(count)} ${word}` });
-    piece.style.width = `${(100 * count) / total}%`;
-    made.append(piece);
-  }
-  return made;
 }
 
 function facts(sweep, outlook, now) {
