@@ -108,7 +108,7 @@ function addRow(texts = { kind: "uniform" }, { focus = false } = {}) {
   const row = new ParameterRow(texts, { onChange: changed, onRemove: remove });
   rows.push(row);
   row.element.addEventListener("focusout", () => row.isBlank || touched.add(row));
-  row.element.addEventListener("change", () => suggest(row));
+  row.inputs.name.addEventListener("change", () => suggest(row));
   $("#sweep-rows").append(row.element);
   if (focus) row.inputs.name.focus();
   changed();

@@ -16,6 +16,7 @@ export class ParameterRow {
   constructor(texts, calls) {
     this.id = `row-${(made += 1)}`;
     this.calls = calls;
+    this.isChosen = false; // its kind, by a person
     this.inputs = Object.fromEntries(TEXTS.map((name) => [name, el("input", { name: `p-${name}`, id: `${this.id}-${name}`, value: texts[name] ?? "" })]));
     this.kind = el("select", { name: "p-kind", id: `${this.id}-kind` }, ...Object.entries(KINDS).map(([kind, [word]]) => el("option", { value: kind, selected: kind === texts.kind }, word)));
     this.error = el("p", { class: "sweep-error", role: "alert", id: `${this.id}-error` });
@@ -34,6 +35,7 @@ export class ParameterRow {
       this.field("name", "Name", "lr"), el("div", { class: "sweep-field" }, el("label", { for: this.kind.id }, "Distribution"), this.kind),
       ...Object.entries(LABELS).map(([name, [label, hint]]) => this.field(name, label, hint)), this.preview, el("div", { class: "row-end" }, more, remove),
       el("div", { class: "row-when", hidden: true }, this.field("when", "Only where", "optimizer"), this.field("is", "is one of", "sgd")), this.error);
+    this.kind.addEventListener("change", () => { this.isChosen = true; });
     row.addEventListener("input", () => this.show());
     if (this.inputs.when.value) this.condition(more, row);
     return row;
@@ -71,9 +73,9 @@ export class ParameterRow {
     return this.inputs.name.value.trim();
   }
 
-  /** Nothing but a name, or not even that. */
+  /** Nothing was said but a name, or not even that. */
   get isBlank() {
-    return Object.entries(this.inputs).every(([name, input]) => name === "name" || !input.value.trim());
+    return !this.isChosen && Object.entries(this.inputs).every(([name, input]) => name === "name" || !input.value.trim());
   }
 
   /** Take over other texts, but for the name. */
