@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bestCell, nearestSpot } from "../../../podstack/server/ui/static/charts/heatmap.js";
+import { axisOf } from "../../../podstack/server/ui/static/sweeps/axes.js";
 import { gridSize, listOf, nested, oddNumbers, rowOf, sweepOf, textOf, twins, parameterOf } from "../../../podstack/server/ui/static/sweeps/form.js";
 import { lanes, spanOf } from "../../../podstack/server/ui/static/sweeps/lanes.js";
 import { shapeOf } from "../../../podstack/server/ui/static/sweeps/preview.js";
@@ -125,4 +126,10 @@ test("the keyboard finds the best cell, and the trial that is nearest to it", ()
   assert.deepEqual(bestCell(rows, true), [1, 0]);
   assert.deepEqual(nearestSpot([[0, 0, 1, 7], [1, 1, 2, 8]], 0.9, 0.6), [1, 1, 2, 8]);
   assert.equal(nearestSpot([], 0, 0), null);
+});
+
+test("a list is an axis of categories in its own order, however few trials there are", () => {
+  const sweep = { parameters: { n: { distribution: "categorical", values: [1, 2, "1"] }, lr: { distribution: "log_uniform", min: 1e-4, max: 1 } } };
+  assert.deepEqual(axisOf(sweep, "n", ["1", undefined, 1]).categories, [1, "1"]);
+  assert.equal(axisOf(sweep, "lr", [0.1, 0.2]).kind, "log");
 });

@@ -61,14 +61,28 @@ function watch(name, then) {
 }
 
 async function bring(name) {
-  const host = $(`#${name}`);
   try {
     charts.set(name, await LATER[name]());
-    charts.get(name).update(seen);
+    update(name);
   } catch (error) {
-    host.dataset.state = "error";
-    host.replaceChildren(el("div", { class: "empty", role: "alert" }, el("p", { class: "empty-title" }, "This chart could not be drawn"), el("p", { class: "muted" }, `${error.message} Reload the page to try again.`)));
+    failed(name, error);
   }
+}
+
+/** What one chart cannot draw costs that chart alone. */
+function update(name) {
+  try {
+    charts.get(name)?.update(seen);
+  } catch (error) {
+    charts.delete(name);
+    failed(name, error);
+  }
+}
+
+function failed(name, error) {
+  const host = $(`#${name}`);
+  host.dataset.state = "error";
+  host.replaceChildren(el("div", { class: "empty", role: "alert" }, el("p", { class: "empty-title" }, "This chart could not be drawn"), el("p", { class: "muted" }, `${error.message} Reload the page to try again.`)));
 }
 
 // What the server computes -----------------------------------------------------------------------
@@ -83,7 +97,7 @@ async function loadImportance(host, signal) {
   const order = found.shares.filter(([, share]) => share > 0).map(([name]) => name);
   const isNew = JSON.stringify(order) !== JSON.stringify(seen.order);
   seen.order = order;
-  if (isNew) for (const name of ["slices", "parallel"]) charts.get(name)?.update(seen);
+  if (isNew) ["slices", "parallel"].forEach(update);
   if (dearPanels.contour) dearPanels.contour.reload();
   return importancePanel(host, found);
 }
@@ -127,7 +141,7 @@ function draw() {
   bestPanel($("#best"), seen);
   timelinePanel($("#timeline"), { ...seen, open });
   trials.update(seen);
-  for (const chart of charts.values()) chart.update(seen);
+  [...charts.keys()].forEach(update);
   const ranked = sorted(sweep.trials.filter(counts), sweep.objective.direction === "maximize" ? "-value" : "value", seen.now);
   $("#trials-tools").replaceChildren(...[compareBest(sweep, ranked)].filter(Boolean));
 }
@@ -159,5 +173,5 @@ async function begin(host = $("#sweep-progress")) {
 
 $("#sweep-stop")?.addEventListener("click", stop);
 $("#sweep-worker").addEventListener("click", () => workerDialog(page.data.sweep));
-onTheme(() => seen.sweep && charts.forEach((chart) => chart.update(seen)));
+onTheme(() => seen.sweep && [...charts.keys()].forEach(update));
 begin();

@@ -7,16 +7,20 @@ import { dimension, textOf } from "../compare/dimensions.js";
 import { shadeOf } from "../compare/shades.js";
 import { el } from "../core/dom.js";
 import { number } from "../core/format.js";
+import { axisOf } from "./axes.js";
 import { empty, NO_VALUE, tipOf } from "./parts.js";
-import { isRanked, namesOf, scaleOf, valueOf } from "./trials.js";
+import { isRanked, namesOf, valueOf } from "./trials.js";
 
 const VALUE = "\0value"; // no parameter's name
 const MOST = 10; // axes of parameters
 
+/** By name, where `__proto__` is one like any other. */
+const bare = (pairs) => Object.assign(Object.create(null), pairs);
+
 export class ParallelPanel {
   /** @param calls {onLift, onOpen, onSelect(Set<number> | null)} */
   constructor(host, calls) {
-    Object.assign(this, { host, calls, chart: null, order: null, inverted: new Set(), brushes: {} });
+    Object.assign(this, { host, calls, chart: null, order: null, inverted: new Set(), brushes: bare({}) });
   }
 
   update(seen) {
@@ -49,7 +53,7 @@ export class ParallelPanel {
     const { sweep, order } = this.seen;
     const names = namesOf(trials);
     const ranked = [...order.filter((name) => names.includes(name)), ...names.filter((name) => !order.includes(name))];
-    const made = ranked.map((name) => axisOf(sweep, name, trials)).filter(({ constant, crowded }) => !constant && !crowded).slice(0, MOST);
+    const made = ranked.map((name) => axisOf(sweep, name, trials.map((trial) => valueAt(trial, name)))).filter(({ constant, crowded }) => !constant && !crowded).slice(0, MOST);
     made.push({ ...dimension("metrics.value", trials.map(valueOf), "linear"), key: VALUE, title: sweep.objective.metric });
     const wanted = this.order ?? [];
     const place = ({ key }) => (wanted.includes(key) ? wanted.indexOf(key) : key === VALUE ? wanted.length + 1 : wanted.length);
@@ -81,13 +85,13 @@ export class ParallelPanel {
 
   brush(key, brush) {
     const { [key]: _, ...rest } = this.brushes;
-    this.brushes = brush ? { ...rest, [key]: brush } : rest;
+    this.brushes = bare(brush ? { ...rest, [key]: brush } : rest);
     this.update(this.seen);
     this.calls.onSelect(Object.keys(this.brushes).length ? this.selected() : null);
   }
 
   clearBrushes() {
-    this.brushes = {};
+    this.brushes = bare({});
     this.update(this.seen);
     this.calls.onSelect(null);
   }
@@ -111,11 +115,6 @@ export class ParallelPanel {
   lift(number_) {
     this.chart?.lift(number_);
   }
-}
-
-function axisOf(sweep, name, trials) {
-  const values = trials.map(({ params }) => (Object.hasOwn(params, name) ? params[name] : undefined));
-  return { ...dimension(name, values, scaleOf(sweep.parameters, name)), title: name };
 }
 
 const valueAt = (trial, key) => (key === VALUE ? valueOf(trial) : Object.hasOwn(trial.params, key) ? trial.params[key] : undefined);

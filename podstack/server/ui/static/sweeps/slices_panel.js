@@ -4,8 +4,9 @@ import { ScatterChart } from "../charts/scatter.js";
 import { dimension } from "../compare/dimensions.js";
 import { shadeOf } from "../compare/shades.js";
 import { el } from "../core/dom.js";
+import { axisOf } from "./axes.js";
 import { empty, NO_VALUE, tipOf } from "./parts.js";
-import { counts, namesOf, scaleOf, valueOf } from "./trials.js";
+import { counts, namesOf, valueOf } from "./trials.js";
 
 const FIRST = 4; // parameters that are shown before one asks for all
 
@@ -75,7 +76,7 @@ function dataOf(sweep, name, trials) {
   const last = Math.max(1, ...trials.map(({ number }) => number));
   const points = trials.map((trial) => ({ run: trial.number, x: trial.params[name], y: valueOf(trial), color: shadeOf(trial.number / last, isDark) }));
   return {
-    x: { ...dimension(name, points.map(({ x }) => x), scaleOf(sweep.parameters, name)), title: name },
+    x: axisOf(sweep, name, points.map(({ x }) => x)),
     y: { ...dimension("metrics.value", points.map(({ y }) => y), "linear"), title: metric },
     points, line: [], tip: (at) => tipOf(sweep, at), name: (at) => `trial ${at}`,
     label: `${metric} over ${name}, ${points.length} trials. Arrows walk from trial to trial, Enter opens the run.`,
