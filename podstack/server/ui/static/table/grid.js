@@ -3,7 +3,7 @@ import {el} from '../core/dom.js';
 import {cell, shown} from './cells.js';
 
 const ROW = 30;
-const MARGIN = 8; // rows drawn beyond what is in sight
+const MARGIN = 6; // rows drawn beyond what is in sight
 const NAME = 230;
 const NARROW = 160; // on a phone
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
@@ -22,6 +22,8 @@ export class Grid {
     this.colgroup = el('colgroup');
     this.head = el('tr', {'aria-rowindex': '1'});
     this.body = el('tbody');
+    this.above = spacer();
+    this.below = spacer();
     this.table = el('table', {class: 'grid'}, this.colgroup, el('thead', {}, this.head), this.body);
     this.scroll = el('div', {class: 'grid-scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of runs'}, this.table);
     this.onSort = onSort;
@@ -80,16 +82,28 @@ export class Grid {
     const first = Math.max(0, Math.floor(this.scroll.scrollTop / ROW) - MARGIN);
     const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / ROW) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
-    Object.assign(this, {first, last});
-    if (isNew) this.drawn = new Map();
     const held = this.body.contains(document.activeElement) ? document.activeElement : null;
-    const held_ = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
-    const before = this.drawn;
-    this.drawn = new Map(entries.slice(first, last).map((entry, place) => [first + place, before.get(first + place) ?? this.entry(entry, first + place)]));
-    const drawn = [...this.drawn.values()];
-    this.body.replaceChildren(spacer(first), ...drawn, spacer(entries.length - last));
-    if (held_?.run) this.body.querySelector(`tr[data-run="${CSS.escape(held_.run)}"] ${held_.selector}`)?.focus({preventScroll: true});
+    const focus = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
+    if (isNew || first >= this.last || last <= this.first) this.drawAll(first, last);
+    else this.drawEnds(first, last);
+    Object.assign(this, {first, last});
+    this.above.style.height = `${first * ROW}px`;
+    this.below.style.height = `${(entries.length - last) * ROW}px`;
+    if (focus?.run && !this.body.contains(held)) this.body.querySelector(`tr[data-run="${CSS.escape(focus.run)}"] ${focus.selector}`)?.focus({preventScroll: true});
   }
+
+  drawAll(first, last) { this.body.replaceChildren(this.above, ...this.entries(first, last), this.below); }
+
+  /** Only what came into sight is made, and only what left it goes: the other rows need no layout. */
+  drawEnds(first, last) {
+    const {above, below} = this;
+    for (let place = this.first; place < first; place += 1) above.nextSibling.remove();
+    for (let place = last; place < this.last; place += 1) below.previousSibling.remove();
+    above.after(...this.entries(first, this.first));
+    below.before(...this.entries(this.last, last));
+  }
+
+  entries(first, last) { return this.view.entries.slice(first, Math.max(first, last)).map((entry, place) => this.entry(entry, first + place)); }
 
   entry(entry, place) { return typeof entry === 'number' ? this.row(entry, place) : this.group(entry, place); }
 
@@ -119,4 +133,5 @@ export class Grid {
   }
 }
 
-function spacer(rows) { return el('tr', {class: 'spacer', 'aria-hidden': 'true', style: {height: `${rows * ROW}px`}}); }
+/** Stands for the rows that are out of sight. */
+function spacer() { return el('tr', {class: 'spacer', 'aria-hidden': 'true'}); }
