@@ -235,7 +235,15 @@ def _group(path: str) -> str:
 def datasets(here: Here, request: Request, run: str) -> Response:
     """What the run was trained on."""
     found = reader_of(here).run(run).datasets
-    return run_page(here, request, "run_datasets.html", run, "datasets", datasets=found)
+    return run_page(
+        here,
+        request,
+        "run_datasets.html",
+        run,
+        "datasets",
+        scripts=("pages/run_datasets.js",),
+        datasets=found,
+    )
 
 
 @routes.add("GET", "/projects/{project}/runs/{run}/alerts", VIEWER)
@@ -250,6 +258,7 @@ def alerts(here: Here, request: Request, run: str) -> Response:
         "alerts",
         data={"metrics": sorted(reader.row(run).metrics)},
         scripts=("pages/run_alerts.js",),
+        styles=("charts.css",),
         alerts=reader.run(run).alerts,
     )
 
