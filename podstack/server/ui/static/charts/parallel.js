@@ -25,6 +25,8 @@ export class ParallelChart {
     this.inner.append(this.stage);
     host.append(this.inner);
     this.lines = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawLines(...all) });
+    this.lines.canvas.removeAttribute("role"); // the canvas in front speaks for both
+    this.lines.canvas.setAttribute("aria-hidden", "true");
     this.front = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawFront(...all), onResize: () => this.layout() });
     this.listen();
   }
