@@ -239,6 +239,11 @@ export class ParallelChart {
 
   // Out ---------------------------------------------------------------------------------------
 
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.lines, this.front]; }
+  get heads() { return this.data.axes.map(({ title, isInverted }, at) => ({ left: this.xs[at], text: `${title}${isInverted ? " ↓" : ""}` })); }
+  get legend() { return this.data.legend; }
+
   toTable() {
     const { axes, runs, selected, value, name } = this.data;
     const chosen = runs.filter((run) => selected.has(run));

@@ -1,6 +1,6 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { menuButton, toggleTable } from "../charts/card_menu.js";
+import { menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
@@ -8,7 +8,7 @@ import { batches, sectionsOf } from "./choices.js";
 import { pins } from "./pins.js";
 
 const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
-const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom"];
+const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom", "colors"];
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
@@ -70,7 +70,7 @@ export class Sections {
     const host = el("div", { class: "chart-host", dataset: { state: "loading" } });
     const note = el("p", { class: "chart-note", role: "alert", hidden: true });
     const facts = el("span", { class: "card-facts muted" });
-    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false };
+    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false, link: () => linkTo(name) };
     const caption = el("figcaption", {}, el("span", { class: "cut", title: name }, name), facts, menuButton(name, card, this.pins));
     const figure = (card.figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, caption, host, note));
     this.watch.observe(figure);
@@ -121,6 +121,7 @@ export class Sections {
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
     card.chart.setView({ x, smooth, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
+    refreshTable(card);
     card.facts.textContent = factsOf(card.chart.all, this.view.compared.directions[name]);
   }
 
@@ -147,6 +148,13 @@ export class Sections {
     if (this.view.isGrouped) return;
     for (const name of this.inSight) this.cards.get(name).chart?.setView({ hover: id, dim: id !== null });
   }
+}
+
+/** This view with that chart alone. */
+function linkTo(name) {
+  const address = new URL(location.href);
+  address.searchParams.set("metrics", `^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
+  return address.href;
 }
 
 /** The last value of a single curve, and its best where the name says which way is better. */
