@@ -10,6 +10,7 @@ import { mayEdit, page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
+import { viewsButton } from "../core/views.js";
 import { namesOf } from "../table/completion.js";
 import { addTags, remove } from "../table/edits.js";
 import { FilterBox } from "../table/filter_box.js";
@@ -84,7 +85,14 @@ function typed(text) {
   state.q = text;
   compute(true, true);
   clearTimeout(idle);
-  idle = setTimeout(() => compute(), 600);
+  idle = setTimeout(settled, 600);
+}
+
+/** What was typed counts once one pauses, or leaves the box. */
+function settled() {
+  if (idle) compute();
+  clearTimeout(idle);
+  idle = 0;
 }
 
 function compute(isNew = true, isTyping = false) {
@@ -207,10 +215,12 @@ async function exported(kind) {
   else save(jsonOf(table, view.columns, rows), name, "application/json");
 }
 
+viewsButton({ button: $("#views"), of: experiment ? `experiments/${experiment.id}` : "runs", leave: ["runs"] });
 const again = () => { selection.clear(); list.reload(); };
 $("#columns").addEventListener("click", columns);
 $("#export").addEventListener("click", (event) => { if (view) openMenu(event.currentTarget, [{ text: "CSV of the rows shown", run: () => exported("csv") }, { text: "JSON of the rows shown", run: () => exported("json") }]); });
 $("#fresh").addEventListener("click", () => list.reload());
+box.input.addEventListener("blur", settled);
 $("#deselect").addEventListener("click", () => selection.clear());
 $("#tag")?.addEventListener("click", () => addTags([...selection.ids], () => list.reload()));
 $("#delete")?.addEventListener("click", () => remove([...selection.ids], again));
