@@ -5,7 +5,7 @@ import {Heads} from './heads.js';
 import {NAME, PICK, guessed, within} from './widths.js';
 
 const ROW = 30;
-const MARGIN = 8; // rows drawn beyond what is in sight
+const MARGIN = 6; // rows drawn beyond what is in sight
 const MOST_STUCK = 3; // pinned columns that stay in sight
 const STUCK_SHARE = 0.55; // of the table's width that they may take
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
@@ -25,6 +25,8 @@ export class Grid {
     this.colgroup = el('colgroup');
     this.head = el('tr', {'aria-rowindex': '1'});
     this.body = el('tbody');
+    this.above = spacer();
+    this.below = spacer();
     this.table = el('table', {class: 'grid'}, this.colgroup, el('thead', {}, this.head), this.body);
     this.scroll = el('div', {class: 'grid-scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of runs'}, this.table);
     this.heads = new Heads(this.head, acts);
@@ -84,16 +86,28 @@ export class Grid {
     const first = Math.max(0, Math.floor(this.scroll.scrollTop / ROW) - MARGIN);
     const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / ROW) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
-    Object.assign(this, {first, last});
-    if (isNew) this.drawn = new Map();
     const held = this.body.contains(document.activeElement) ? document.activeElement : null;
-    const held_ = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
-    const before = this.drawn;
-    this.drawn = new Map(entries.slice(first, last).map((entry, place) => [first + place, before.get(first + place) ?? this.entry(entry, first + place)]));
-    const drawn = [...this.drawn.values()];
-    this.body.replaceChildren(spacer(first), ...drawn, spacer(entries.length - last));
-    if (held_?.run) this.body.querySelector(`tr[data-run="${CSS.escape(held_.run)}"] ${held_.selector}`)?.focus({preventScroll: true});
+    const focus = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
+    if (isNew || first >= this.last || last <= this.first) this.drawAll(first, last);
+    else this.drawEnds(first, last);
+    Object.assign(this, {first, last});
+    this.above.style.height = `${first * ROW}px`;
+    this.below.style.height = `${(entries.length - last) * ROW}px`;
+    if (focus?.run && !this.body.contains(held)) this.body.querySelector(`tr[data-run="${CSS.escape(focus.run)}"] ${focus.selector}`)?.focus({preventScroll: true});
   }
+
+  drawAll(first, last) { this.body.replaceChildren(this.above, ...this.entries(first, last), this.below); }
+
+  /** Only what came into sight is made, and only what left it goes: the other rows need no layout. */
+  drawEnds(first, last) {
+    const {above, below} = this;
+    for (let place = this.first; place < first; place += 1) above.nextSibling.remove();
+    for (let place = last; place < this.last; place += 1) below.previousSibling.remove();
+    above.after(...this.entries(first, this.first));
+    below.before(...this.entries(this.last, last));
+  }
+
+  entries(first, last) { return this.view.entries.slice(first, Math.max(first, last)).map((entry, place) => this.entry(entry, first + place)); }
 
   entry(entry, place) { return typeof entry === 'number' ? this.row(entry, place) : this.group(entry, place); }
 
@@ -123,4 +137,5 @@ export class Grid {
   }
 }
 
-function spacer(rows) { return el('tr', {class: 'spacer', 'aria-hidden': 'true', style: {height: `${rows * ROW}px`}}); }
+/** Stands for the rows that are out of sight. */
+function spacer() { return el('tr', {class: 'spacer', 'aria-hidden': 'true'}); }
