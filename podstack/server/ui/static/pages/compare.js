@@ -11,13 +11,14 @@ import { bind } from "../core/keys.js";
 import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
+import { viewsButton } from "../core/views.js";
 import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
 import { colorsFor } from "../compare/run_palette.js";
 import { shadeOf } from "../compare/shades.js";
 import { adder, strip } from "../compare/strip.js";
 import { verdict } from "../compare/verdict.js";
-import { DEFAULTS, View } from "../compare/view.js";
+import { DEFAULTS, MANY, View } from "../compare/view.js";
 
 /** Each panel is a module of its own, asked for when it comes into sight. */
 const PANELS = {
@@ -69,7 +70,7 @@ async function load(view) {
   follow(view);
 }
 
-/** Ask what is new while runs are written: one request, and one more for curves in sight. */
+/** Ask what is new while runs are written, of many not so often: one request, and one more for curves in sight. */
 function follow(view) {
   view.polled?.stop();
   view.polled = poll(async () => {
@@ -81,13 +82,14 @@ function follow(view) {
     title(view);
     view.redraw(["columns"]);
     return view.isRunning;
-  });
+  }, { seconds: view.compared.count > MANY ? 10 : 2 });
 }
 
 function drawAll(view) {
   view.isDrawn = true;
   strip(view, $("#strip"));
   headTools(view);
+  $(".compare-header").append(viewsButton());
   brushLine(view, $("#brush-line"));
   verdictLine(view, $("#verdict"));
   keys(view);

@@ -8,7 +8,7 @@ import { batches, sectionsOf } from "./choices.js";
 import { pins } from "./pins.js";
 
 const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
-const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom", "colors"];
+const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom", "colors", "points"];
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
@@ -91,15 +91,16 @@ export class Sections {
       names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
       const lacking = names.filter((name) => !this.curves.has(name) && !this.cards.get(name).isAsked);
       lacking.forEach((name) => this.mark(name, true));
+      this.isGrowing = false;
       batches(lacking, BATCH).forEach((part) => this.load(part));
     });
   }
 
-  /** A chart that is asked for is dimmed, and is not asked for again meanwhile. */
+  /** A chart that is asked for is dimmed, unless it only grows, and is not asked for again meanwhile. */
   mark(name, isAsked) {
     const card = this.cards.get(name);
     card.isAsked = isAsked;
-    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null);
+    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null && !this.isGrowing);
   }
 
   async load(names) {

@@ -23,7 +23,14 @@ export class View {
   take(answer) {
     this.compared = new Compared(answer);
     this.total = answer.total;
-    this.generation = answer.generation;
+    this.generation = this.grown = answer.generation;
+  }
+
+  /** What became of some runs; who listens to "runs" is told where that is news. */
+  keepStatus({ id: ids, status }) {
+    const old = JSON.stringify(this.runs.status);
+    ids.forEach((id, at) => (this.runs.status[this.compared.places.get(id)] = status[at]));
+    if (JSON.stringify(this.runs.status) !== old) this.tell(["runs"]);
   }
 
   get runs() { return this.compared.runs; }
