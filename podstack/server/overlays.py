@@ -11,10 +11,9 @@ from starlette.responses import Response
 
 from podstack.errors import NotFoundError, UsageError
 from podstack.metrics import Metrics
-from podstack.series import Series
 from podstack.server.access import VIEWER, Here, Routes
 from podstack.server.buckets import MOST as MOST_BUCKETS
-from podstack.server.buckets import bucketed
+from podstack.server.buckets import bucketed, columns_of
 from podstack.server.questions import Text, answer, at_most, reader_of, texts
 
 MOST_RUNS = 100  # runs of one answer
@@ -53,28 +52,27 @@ def overlay(
     missing = []
     for run in ids:
         try:
-            found = reader.run(run).metrics
+            reading = reader.metrics(run)
         except NotFoundError:
             missing.append(run)
             continue
-        told[run] = {
-            name: _thinned(found, name, x, buckets, start, stop) for name in wanted if name in found
-        }
+        with reading as found:
+            told[run] = {
+                name: _thinned(found, name, x, buckets, start, stop)
+                for name in wanted
+                if name in found
+            }
     return answer({"series": told, "missing": missing})
 
 
 def _thinned(
     found: Metrics, name: str, x: str, count: int, start: float | None, stop: float | None
 ) -> dict[str, Any]:
-    steps, values, times = _columns(found[name])
+    steps, values, times = columns_of(found[name])
     places = steps.astype(np.float64) if x else steps
     if x:
         places, values, times = _joined(found, x, steps, values, times)
     return bucketed(places, values, times, count=count, start=start, stop=stop)
-
-
-def _columns(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
-    return np.asarray(one.steps), np.asarray(one.values), np.asarray(one.times)
 
 
 def _joined(
@@ -83,7 +81,7 @@ def _joined(
     """The points over another metric, in its order."""
     if x not in found:
         return np.empty(0), np.empty(0), np.empty(0)
-    others, places, _ = _columns(found[x])
+    others, places, _ = columns_of(found[x])
     _, mine, theirs = np.intersect1d(steps, others, assume_unique=True, return_indices=True)
     mine, theirs = mine[kept := np.isfinite(places[theirs])], theirs[kept]
     order = np.argsort(places[theirs], kind="stable")
