@@ -4,6 +4,7 @@ import { copy } from "../core/copy.js";
 import { clear, el, icon } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
+import { copy } from "../core/copy.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
@@ -51,6 +52,13 @@ function pictures(name, file, chart) {
 async function save(name, type, make) {
   const files = await import("./table_file.js");
   files.download(new Blob([await make(files)], { type }), name);
+}
+
+/** The address of this view with one chart alone. */
+export function linkTo(name, here = location.href) {
+  const address = new URL(here);
+  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
+  return address.href;
 }
 
 /** The values instead of the picture, and back. */

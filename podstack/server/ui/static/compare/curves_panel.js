@@ -58,6 +58,7 @@ class CurvesPanel {
   get compared() { return this.view.compared; }
   get drawn() { return this.runs.map((run) => this.view.idOf(run)); }
   get colors() { return this.view.styles; }
+  get isLogX() { return false; }
   get isGrouped() { return this.group !== ""; }
   nameOf(id) { return this.view.nameOf(this.compared.places.get(id)); }
   groupsOf(places) { return groupsOf(this.view, this.group, places); }

@@ -8,7 +8,7 @@ import { viewsButton } from "../core/views.js";
 import { Curves } from "../workspace/curves.js";
 import { rail } from "../workspace/rail.js";
 import { Sections } from "../workspace/sections.js";
-import { tools } from "../workspace/tools.js";
+import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
 
 const { experiment, columns } = page.data;
@@ -17,6 +17,7 @@ const curves = new Curves(view);
 rail(view, $("#rail"));
 tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
+tableLater(view, sections, $("#cursor-table"));
 
 $("#tools").append(viewsButton());
 
