@@ -69,7 +69,7 @@ function headOf(column, sort) {
   const way = sort?.key === key ? (sort.descending ? 'descending' : 'ascending') : 'none';
   const arrow = way === 'none' ? null : el('span', {class: 'sort-arrow', 'aria-hidden': 'true'}, way === 'ascending' ? '↑' : '↓');
   const sorts = el('button', {type: 'button', class: 'head-sort', title, 'aria-keyshortcuts': key === 'name' ? null : 'Alt+ArrowLeft Alt+ArrowRight Alt+ArrowDown'}, el('span', {class: 'cut'}, title), arrow);
-  const menu = key === 'name' ? null : el('button', {type: 'button', class: 'head-menu', tabindex: '-1', 'aria-haspopup': 'menu', 'aria-label': `Column ${title}`}, '▾');
+  const menu = key === 'name' ? null : el('button', {type: 'button', class: 'head-menu', tabindex: '-1', 'aria-haspopup': 'menu', 'aria-label': `Menu of ${title}`}, '▾');
   const kind = key === 'name' ? 'name' : isNumber ? 'number' : '';
   return el('th', {scope: 'col', 'aria-sort': way, 'data-key': key, class: kind}, sorts, menu, el('span', {class: 'head-grip', 'aria-hidden': 'true'}));
 }
