@@ -25,7 +25,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-TIMEOUT = 20_000.0  # milliseconds that anything on a page may take
+TIMEOUT = 60_000.0  # milliseconds that anything on a page may take
 _FLAGS = (
     *(
         "--no-sandbox",
