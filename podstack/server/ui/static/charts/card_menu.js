@@ -3,6 +3,7 @@
 import { clear, el, icon } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
+import { copy } from "../core/copy.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
@@ -20,11 +21,19 @@ function items(name, card, pins) {
     { text: card.table ? "Show the chart" : "Show as a table", run: () => toggleTable(card) },
     { text: document.fullscreenElement ? "Leave full screen" : "Full screen", run: () => fullScreen(figure, chart) },
     { text: pins.has(name) ? "Unpin" : "Pin on top", run: () => pins.toggle(name) },
+    { text: "Copy link to it", run: () => copy(linkTo(name)) },
     null,
     { text: "CSV", run: () => download(new Blob([csvOf(chart.toTable())], { type: "text/csv" }), `${file}.csv`) },
     { text: "PNG", run: async () => download(await chart.toPNG(), `${file}.png`) },
     { text: "SVG", run: () => download(new Blob([chart.toSVG()], { type: "image/svg+xml" }), `${file}.svg`) },
   ];
+}
+
+/** The address of this view with one chart alone. */
+export function linkTo(name, here = location.href) {
+  const address = new URL(here);
+  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
+  return address.href;
 }
 
 /** The values instead of the picture, and back. */

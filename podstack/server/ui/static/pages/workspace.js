@@ -7,7 +7,7 @@ import { poll } from "../core/poll.js";
 import { Curves } from "../workspace/curves.js";
 import { rail } from "../workspace/rail.js";
 import { Sections } from "../workspace/sections.js";
-import { tools } from "../workspace/tools.js";
+import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
 
 const LOOK = 5; // turns between two looks at which runs there are
@@ -18,6 +18,7 @@ const curves = new Curves(view);
 rail(view, $("#rail"));
 tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
+tableLater(view, sections, $("#cursor-table"));
 
 let turn = 0;
 poll(async () => {

@@ -5,7 +5,7 @@ import { runColors } from "../core/colors.js";
 import { readState, writeState } from "../core/state.js";
 import { changesOf, chosenOf, drawnOf, matching, MOST_DRAWN } from "./choices.js";
 
-const USUAL = { q: "", runs: null, x: "step", smooth: 0, log: false, fit: false, group: "", band: "minmax", metrics: "", shut: [], zoom: [] };
+const USUAL = { q: "", runs: null, x: "step", smooth: 0, log: false, logx: false, fit: false, table: false, at: [], group: "", band: "minmax", metrics: "", shut: [], zoom: [] };
 
 export class View {
   constructor(answer) {
@@ -35,6 +35,8 @@ export class View {
   flagsOf() { return []; }
 
   get listed() { return matching(this.runs, this.state.q); }
+  /** Whether x is logarithmic: a time of day never is. */
+  get isLogX() { return this.state.logx && this.state.x !== "wall"; }
   get isGrouped() { return Boolean(this.state.group); }
 
   /** The drawn runs that still run. */
