@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from math import isfinite
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
 from podstack.directions import direction_of
@@ -58,8 +59,21 @@ def ranges(here: Here, experiment: str) -> Response:
 def _parameter(name: str, column: Sequence[Any]) -> dict[str, Any] | None:
     """None where nothing can be searched in what was seen: lists, objects and None alone."""
     values = [value for value in column if value is not None and value != []]
+    if any(_is_container(value) for value in values):
+        return None
     spec = range_of(values)
     return None if spec is None else {"name": name, "runs": len(values), "spec": spec}
+
+
+def _is_container(value: Any) -> bool:
+    """Whether it is the JSON text of a list or a dict, which an index tells so."""
+    if not isinstance(value, str) or value[:1] not in ("[", "{"):
+        return False
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def range_of(values: Sequence[Any]) -> dict[str, Any] | None:

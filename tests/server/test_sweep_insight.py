@@ -105,6 +105,70 @@ def test_a_contour_has_a_row_for_each_value_of_a_list(tmp_path: Path) -> None:
     assert min(values) <= min(cells) <= max(cells) <= max(values)
 
 
+def test_a_contour_tells_what_its_cells_mean_and_round_values_for_its_axes(tmp_path: Path) -> None:
+    sweep = made(tmp_path, 12)
+    with RunningServer(tmp_path) as server:
+        _, told = asked(server, sweep, "contour?x=lr&y=optimizer")
+    across, up = told["axes"]
+    assert [value for _, value in across["marks"]] == [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    assert [place for place, _ in across["marks"]] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert across["cells"] == sorted(across["cells"])
+    assert len(across["cells"]) == told["columns"]
+    assert up == {"cells": ["adam", "sgd"], "marks": [[0.25, "adam"], [0.75, "sgd"]]}
+
+
+def test_what_runs_had_is_told_as_ranges_of_a_sweep(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path)
+    home = client.create_experiment("digits").id
+    for lr, batch, name in ((1.2345e-4, 32, "adam"), (0.0198765, 128, "sgd"), (0.01, 64, "adam")):
+        params = {"lr": lr, "batch": batch, "opt": {"name": name}, "amp": True, "layers": [1, 2]}
+        with client.start_run(home, params=params, capture=False) as run:
+            run.log_metrics({"val_loss": 1.0, "grad_norm": 2.0})
+    with RunningServer(tmp_path) as server:
+        found = ask(server.port, "GET", "/api/v1/projects/default/experiments/digits/ranges")
+        lost = ask(server.port, "GET", "/api/v1/projects/default/experiments/digit/ranges")
+    told = json.loads(found.body)
+    specs = {one["name"]: one["spec"] for one in told["parameters"]}
+    assert (told["runs"], lost.status) == (3, 404)
+    assert specs == {
+        "lr": {"distribution": "log_uniform", "min": 1.23e-4, "max": 0.0199},
+        "batch": {"distribution": "int", "min": 32, "max": 128},
+        "opt/name": {"values": ["adam", "sgd"]},
+        "amp": {"value": True},
+    }
+    assert {one["name"]: one["direction"] for one in told["metrics"]} == {
+        "val_loss": "minimize",
+        "grad_norm": None,
+    }
+
+
+def test_what_is_wrong_with_a_sweep_is_told_by_field_and_by_whole_name(tmp_path: Path) -> None:
+    MLOpsClient(tmp_path).create_experiment("digits")
+    wrong = {
+        "strategy": "grid",
+        "parameters": {"model": {"depth": {"min": 3, "max": 1}, "act": {"values": ["a"]}}},
+        "objective_metric": "odd",
+        "max_trials": 0,
+        "seed": -1,
+        "pruner": "axe",
+    }
+    endless = {"strategy": "grid", "parameters": {"m": {"lr": {"min": 0.1, "max": 1.0}}}}
+    with RunningServer(tmp_path) as server:
+        told = checked(server, wrong)
+        grid = checked(server, {**endless, "objective_metric": "val_loss"})
+    assert list(told["errors"]) == ["model/depth"]
+    assert set(told["fields"]) == {"direction", "max_trials", "seed", "pruner"}
+    assert (told["trials"], told["direction"]) == (None, None)
+    assert list(grid["errors"]) == ["m/lr"]
+    assert grid["direction"] == "minimize"
+
+
+def checked(server: RunningServer, told: dict[str, Any]) -> Any:
+    path, kind = "/api/v1/projects/default/sweeps/check", {"Content-Type": "application/json"}
+    found = ask(server.port, "POST", path, headers=kind, body=json.dumps(told).encode())
+    return json.loads(found.body)
+
+
 def test_a_contour_of_an_unknown_parameter_names_the_nearest(tmp_path: Path) -> None:
     sweep = made(tmp_path, 1)
     with RunningServer(tmp_path) as server:

@@ -152,4 +152,4 @@ def _experiment(here: Context, wanted: str) -> dict[str, Any]:
     reader = reader_of(here)
     reader.index.refresh()
     row = experiment_of(reader, wanted)
-    return {"id": row.id, "name": row.name}
+    return {"id": row.id, "name": row.name, "description": row.description}
