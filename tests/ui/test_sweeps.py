@@ -109,7 +109,7 @@ def filled(page: Page) -> None:
     """A form with a nested and a conditional parameter, to fill any experiment's sweep."""
     page.fill("[name=objective_metric]", "val_acc")
     page.fill("[name=name]", HOSTILE)
-    page.fill("[name=max_trials]", "3")
+    page.fill("[name=max_trials]", "1")
     page.fill("[name=seed]", "4")
     for name, kind, fields in (
         ("rate", "log_uniform", {"min": "1e-5", "max": "0.1"}),
@@ -247,8 +247,8 @@ def test_what_the_form_shows_as_code_makes_the_same_sweep(
 
     assert facts(from_yaml) == facts(made) == facts(from_python)
     assert made.name == HOSTILE
-    assert [trial.status for trial in from_yaml.refresh().records()] == ["completed"] * 3, worked
-    assert len(from_python.records()) == 3
+    assert [trial.status for trial in from_yaml.refresh().records()] == ["completed"], worked
+    assert len(from_python.records()) == 1
 
 
 def facts(sweep: Sweep) -> Any:
