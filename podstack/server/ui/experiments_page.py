@@ -17,6 +17,7 @@ from podstack.index import ExperimentRow
 from podstack.index.overview import Reached
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
 from podstack.server.questions import experiment_of, reader_of
+from podstack.server.readers import ProjectReader
 from podstack.server.ui.rendering import page
 from podstack.server.ui.shell_pages import project_names
 
@@ -35,7 +36,7 @@ def experiments_page(here: Here, request: Request) -> Response:
         title="Experiments",
         active="experiments",
         data={
-            "experiments": _rows(here),
+            "experiments": rows_of(reader_of(here)),
             "projects": project_names(here),
             "address": _address(here, request),
         },
@@ -66,10 +67,11 @@ def experiment_settings(here: Here, request: Request, experiment: str) -> Respon
     )
 
 
-def _rows(here: Context) -> list[dict[str, Any]]:
-    index = reader_of(here).index
+def rows_of(reader: ProjectReader) -> list[dict[str, Any]]:
+    """Every experiment, with when its runs began and its best value."""
+    index = reader.index
     index.refresh()
-    began, reached = index.starts(), index.reached()
+    began, reached = reader.remembered("overview", lambda: (index.starts(), index.reached()), _size)
     return [
         {
             **row._asdict(),
@@ -78,6 +80,12 @@ def _rows(here: Context) -> list[dict[str, Any]]:
         }
         for row in index.experiments()
     ]
+
+
+def _size(overview: tuple[dict[str, list[float]], dict[str, list[Reached]]]) -> int:
+    """About how many bytes it takes."""
+    began, reached = overview
+    return 32 * sum(map(len, began.values())) + 300 * sum(map(len, reached.values()))
 
 
 def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:
