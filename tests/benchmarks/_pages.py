@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, Page
 
 from tests.benchmarks._fresh import environment
+
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 TALL = {"width": 1440, "height": 4_000}  # so that all charts of a page are in sight
 _DEADLINE = 120_000.0  # milliseconds
@@ -58,6 +61,21 @@ def charts(wanted: int) -> Callable[[Page], object]:
 def loaded(page: Page) -> None:
     """Wait for the browser's own event."""
     page.wait_for_load_state("load")
+
+
+def address(said: str) -> str:
+    """The address in what a server prints; empty until it is there."""
+    found = _ADDRESS.search(said)
+    return found[0] if found else ""
+
+
+def main_thread_seconds(page: Page) -> float:
+    """What the page's main thread has worked so far: scripts, style, layout and painting."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    metrics: dict[str, Any] = session.send("Performance.getMetrics")
+    session.detach()
+    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == "TaskDuration"))
 
 
 def heap_of(page: Page) -> float:
