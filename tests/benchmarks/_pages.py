@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, CDPSession, Page
 
 from tests.benchmarks._fresh import environment
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
+USUAL = {"width": 1440, "height": 900}
 TALL = {"width": 1440, "height": 4_000}  # so that all charts of a page are in sight
 _DEADLINE = 120_000.0  # milliseconds
 _CHARTS = """wanted => [...document.querySelectorAll('[data-points]')]
@@ -36,9 +37,14 @@ class Load(NamedTuple):
     heap: float
 
 
-def load(browser: Browser, url: str, drawn: Callable[[Page], object]) -> Load:
+def load(
+    browser: Browser,
+    url: str,
+    drawn: Callable[[Page], object],
+    window: Mapping[str, int] = TALL,
+) -> Load:
     """Open a page with an empty cache, and wait until `drawn` returns."""
-    context = browser.new_context(viewport=TALL)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=window)  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(_DEADLINE)
     start = time.perf_counter()
@@ -69,13 +75,18 @@ def address(said: str) -> str:
     return found[0] if found else ""
 
 
-def main_thread_seconds(page: Page) -> float:
-    """What the page's main thread has worked so far: scripts, style, layout and painting."""
+def worked(page: Page, act: Callable[[], object]) -> float:
+    """Seconds that the page's main thread works for `act`: scripts, style, layout, painting."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
+    before = _metric(session, "TaskDuration")
+    act()
+    return _metric(session, "TaskDuration") - before
+
+
+def _metric(session: CDPSession, name: str) -> float:
     metrics: dict[str, Any] = session.send("Performance.getMetrics")
-    session.detach()
-    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == "TaskDuration"))
+    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == name))
 
 
 def heap_of(page: Page) -> float:
@@ -83,8 +94,7 @@ def heap_of(page: Page) -> float:
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
-    metrics: dict[str, Any] = session.send("Performance.getMetrics")
-    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == "JSHeapUsedSize"))
+    return _metric(session, "JSHeapUsedSize")
 
 
 @contextmanager

@@ -26,14 +26,15 @@ from podstack.testing.podstack_server import RunningServer
 from tests.benchmarks._fresh import in_fresh_process
 from tests.benchmarks._pages import (
     TALL,
+    USUAL,
     Load,
     address,
     charts,
     cpu_seconds,
     load,
     loaded,
-    main_thread_seconds,
     program,
+    worked,
 )
 from tests.benchmarks._peer_pages import peers
 from tests.benchmarks._runs import make_many, make_million, make_twenty
@@ -133,7 +134,7 @@ def _compare(browser: Browser, here: Path, quick: bool) -> Iterator[Figure]:
         small = _smallest(browser, server.url, rounds)
         page = f"{server.url}{_P}/compare?experiment=many"
         drawn = lambda page: page.locator("[data-points] .parallel").wait_for()  # noqa: E731
-        there = _middle(rounds, lambda: load(browser, page, drawn))
+        there = _middle(rounds, lambda: load(browser, page, drawn, USUAL))
     yield from _figures(f"parallel coordinates of {runs} runs", there, small, 0.6)
 
 
@@ -200,9 +201,7 @@ def _table(browser: Browser, here: Path, quick: bool) -> Iterator[Figure]:
 
 
 def _scrolled(page: Page, step: int) -> float:
-    before = main_thread_seconds(page)
-    page.evaluate(_SCROLL, step)
-    return (main_thread_seconds(page) - before) / 40
+    return worked(page, lambda: page.evaluate(_SCROLL, step)) / 40
 
 
 # Starting, and running ---------------------------------------------------------------------
