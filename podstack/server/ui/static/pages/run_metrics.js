@@ -6,13 +6,14 @@ import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { Curves } from "../workspace/curves.js";
 import { Sections } from "../workspace/sections.js";
-import { tools } from "../workspace/tools.js";
+import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
 
 const MOST_ASKED = 60; // metrics of one look at what is new
-const LOOK = 5; // turns between two looks at which metrics there are
+const LOOK = 5; // turns between two looks at which metrics there are, and what fired
 
-const { columns, flags, metrics } = page.data;
+const { columns, metrics } = page.data;
+let { flags } = page.data;
 const path = `/runs/${encodeURIComponent(page.data.run.id)}`;
 
 /** A workspace of one run, which knows more metrics than the table of all runs does. */
@@ -28,25 +29,28 @@ const view = new RunView(columns);
 const curves = new Curves(view);
 tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
+tableLater(view, sections, $("#cursor-table"));
 
 let turn = 0;
 // One question a turn, for all charts in sight; the header notices when the run ends.
 poll(async () => {
   if (view.runs.status[0] !== "running") return false;
   turn += 1;
-  if (!metrics.length || turn % LOOK === 0) await newNames();
+  if (!metrics.length || turn % LOOK === 0) await look();
   const names = sections.inSight.slice(0, MOST_ASKED);
   return names.length ? redraw(names) : undefined;
 });
 
-async function newNames() {
+/** Which metrics there are now, and what fired on them. */
+async function look() {
+  ({ flags } = await get(`${path}/flags`));
   const found = Object.keys((await get(`${path}/metrics`)).metrics);
   const fresh = found.filter((name) => !metrics.includes(name));
   metrics.push(...fresh);
   if (fresh.length) view.tell(["columns"]);
 }
 
-/** The buckets of some metrics anew: a chart then never holds more than it can show. Whether any changed. */
+/** The buckets of some metrics anew, so that no chart holds more than it can show; whether any changed. */
 async function redraw(names) {
   curves.settle();
   const isNew = await curves.fetch(names, view.drawn);
