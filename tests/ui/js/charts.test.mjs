@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { csvOf, linkTo } from "../../../podstack/server/ui/static/charts/card_menu.js";
+import { csvOf } from "../../../podstack/server/ui/static/charts/table_file.js";
+import { linkTo } from "../../../podstack/server/ui/static/charts/card_button.js";
 import { extent, flagGroups, flagPlaces, nearest, placed, shareOf, smoothed, tableOf, valueAt, windowOf, yRange } from "../../../podstack/server/ui/static/charts/curve.js";
 import { cutsOf } from "../../../podstack/server/ui/static/charts/line_paint.js";
 import { sparkPath } from "../../../podstack/server/ui/static/charts/spark.js";
