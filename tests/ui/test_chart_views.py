@@ -50,6 +50,10 @@ def run_page(visit: Callable[..., Page], query: str = "") -> Page:
     return visit(f"/projects/default/runs/run-00/metrics{query}")
 
 
+def x_axis(page: Page) -> Locator:
+    return page.locator("#tools select").first
+
+
 def dragged(page: Page, host: Locator, *, shift: bool = False) -> None:
     """From 100 to 160 pixels of a chart."""
     box = host.locator("canvas").bounding_box()
@@ -75,7 +79,7 @@ def test_a_zoom_over_time_or_a_metric_asks_for_the_points_between_too(
     page = run_page(visit)
     for x, asked in (("relative", "axis=relative"), ("wall", "axis=wall"), ("train/accuracy", "x")):
         with page.expect_response(lambda answer, asked=asked: f"{asked}" in answer.url):
-            page.get_by_label("X", exact=True).select_option(x)
+            x_axis(page).select_option(x)
         host = chart(page, "train/loss")
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         whole = limits(host)
@@ -167,7 +171,7 @@ def test_a_fired_alert_is_a_flag_that_says_its_text_on_every_axis(
     host = chart(page, "train/loss")
     flag = host.get_by_role("button", name="Alert: It <b>diverges</b>")
     for x in ("wall", "train/accuracy", "step"):
-        page.get_by_label("X", exact=True).select_option(x)
+        x_axis(page).select_option(x)
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         expect(flag).to_have_count(1)
         flag.hover()
