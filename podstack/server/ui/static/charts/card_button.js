@@ -1,0 +1,23 @@
+/** The button of a card's menu. The menu, and what is in it, come when it is pressed. */
+
+import { el, icon } from "../core/dom.js";
+
+/**
+ * @param {object} card {figure, host, chart} of a chart, or {figure, toTable()} of what is a table
+ *   already; `link()` is its address, where that is not the page's
+ * @param pins {has(name), toggle(name)}, or null where nothing is pinned
+ */
+export function menuButton(name, card, pins = null) {
+  const button = el("button", { type: "button", class: "icon-button card-more", "aria-haspopup": "menu", "aria-label": `More of ${name}`, title: "Table, full screen, export" }, icon("more"));
+  button.addEventListener("click", async () => {
+    if (card.chart || card.toTable) (await import("./card_menu.js")).openCardMenu(button, name, card, pins);
+  });
+  return button;
+}
+
+/** The address of this view with one chart alone. */
+export function linkTo(name, here = location.href) {
+  const address = new URL(here);
+  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
+  return address.href;
+}
