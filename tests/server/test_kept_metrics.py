@@ -169,7 +169,8 @@ def test_a_project_reader_hands_the_same_points_to_every_question(run: Run, tmp_
     reader = ProjectReader(Stores(str(tmp_path / "store")).of("default"))
     with reader.metrics(run.id) as found:
         before = found["loss"].view
-        overlays._thinned(found, "loss", "", 10, None, None)
+        window = overlays.Window("", "step", 10, None, None, log=False, around=False)
+        overlays._thinned(found, "loss", window, 0.0)
         run_questions._thinned(found["loss"], 10, None, None)
     with reader.metrics(run.id) as found:
         assert found["loss"].view is before

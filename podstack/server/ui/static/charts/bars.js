@@ -132,10 +132,11 @@ export class BarsChart {
     const { canvas } = this.layer;
     canvas.tabIndex = 0;
     canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.point(this.itemAt(offsetX, offsetY)));
-    canvas.addEventListener("pointerleave", () => this.point(-1));
+    canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && this.point(-1));
     canvas.addEventListener("blur", () => this.point(-1));
-    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+    canvas.addEventListener("click", ({ offsetX, offsetY, pointerType }) => {
       const at = this.itemAt(offsetX, offsetY);
+      if (pointerType === "touch" && this.data.items[at]?.run !== this.lifted) return this.point(at); // the next touch opens it
       if (at >= 0) this.calls.onOpen(this.data.items[at].run);
     });
     canvas.addEventListener("keydown", (event) => this.pressed(event));

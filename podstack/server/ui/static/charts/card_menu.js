@@ -4,7 +4,6 @@ import { copy } from "../core/copy.js";
 import { clear, el, icon } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
-import { copy } from "../core/copy.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
@@ -27,7 +26,7 @@ function items(name, card, pins) {
     { text: "CSV", run: () => save(`${file}.csv`, "text/csv", ({ csvOf }) => csvOf((card.chart ?? card).toTable())) },
     ...(card.chart ? pictures(name, file, card.chart) : []),
     null,
-    { text: "Copy link", run: () => copy(address, "Link copied") },
+    { text: "Copy link to it", run: () => copy(address, "Link copied") },
   ];
 }
 

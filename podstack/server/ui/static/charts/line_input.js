@@ -2,6 +2,7 @@
 
 import { nearest, valueAt, shareOf } from "./curve.js";
 import { MARGIN } from "./line_paint.js";
+import { listenToPinches } from "./pinch.js";
 
 const FEW = 4; // pixels of a drag that is none
 const SETTLED = 250; // milliseconds after the last turn of the wheel
@@ -18,6 +19,7 @@ export function listen(chart, canvas) {
   canvas.addEventListener("dblclick", () => chart.zoom(null));
   canvas.addEventListener("wheel", (event) => wheeled(chart, event), { passive: false });
   canvas.addEventListener("keydown", (event) => keyed(chart, event));
+  listenToPinches(chart, canvas);
 }
 
 function xAt(chart, left, range = chart.range) {
@@ -33,7 +35,7 @@ function pressed(chart, canvas, event) {
 }
 
 function moved(chart, event) {
-  if (!chart.frame || !chart.all.length) return;
+  if (!chart.frame || !chart.all.length || chart.isPinched) return;
   if (chart.pan) return panned(chart, event.offsetX);
   if (chart.drag) chart.drag[1] = Math.max(MARGIN.left, Math.min(event.offsetX, chart.frame.width - MARGIN.right));
   chart.point(xAt(chart, event.offsetX));

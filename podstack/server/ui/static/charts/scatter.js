@@ -89,10 +89,11 @@ export class ScatterChart {
     const { canvas } = this.layer;
     canvas.tabIndex = 0;
     canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.point(this.near(offsetX, offsetY)));
-    canvas.addEventListener("pointerleave", () => this.point(null));
+    canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && this.point(null));
     canvas.addEventListener("blur", () => this.point(null));
-    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+    canvas.addEventListener("click", ({ offsetX, offsetY, pointerType }) => {
       const hit = this.near(offsetX, offsetY);
+      if (pointerType === "touch" && hit?.run !== this.lifted) return this.point(hit); // the next touch opens it
       if (hit) this.calls.onOpen(hit.run);
     });
     canvas.addEventListener("keydown", (event) => this.pressed(event));
