@@ -3,7 +3,8 @@
  * Bars begin at zero where that leaves their differences visible; else a broken edge says so.
  */
 
-import { drawAxes, fitted, Layer, tipAt } from "./layers.js";
+import { drawAxes } from "./axes.js";
+import { fitted, Layer, tipAt } from "./layers.js";
 
 const ROW = 24;
 const MOST_BARS = 20;

@@ -2,7 +2,6 @@
 
 import { nearest, valueAt, shareOf } from "./curve.js";
 import { MARGIN } from "./line_paint.js";
-import { listenToPinches } from "./pinch.js";
 
 const FEW = 4; // pixels of a drag that is none
 const SETTLED = 250; // milliseconds after the last turn of the wheel
@@ -19,7 +18,7 @@ export function listen(chart, canvas) {
   canvas.addEventListener("dblclick", () => chart.zoom(null));
   canvas.addEventListener("wheel", (event) => wheeled(chart, event), { passive: false });
   canvas.addEventListener("keydown", (event) => keyed(chart, event));
-  listenToPinches(chart, canvas);
+  if (navigator.maxTouchPoints > 0) import("./pinch.js").then(({ listenToPinches }) => listenToPinches(chart, canvas));
 }
 
 function xAt(chart, left, range = chart.range) {

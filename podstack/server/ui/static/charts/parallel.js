@@ -10,7 +10,8 @@ import { el } from "../core/dom.js";
 import { brushOf, position, stretches } from "../compare/dimensions.js";
 import { axisAt, BOTTOM, heightOf, nearest, neededWidth, places, positionOf, TOP } from "./parallel_layout.js";
 import { AxisTitles } from "./parallel_titles.js";
-import { fitted, Layer, marks, tipAt } from "./layers.js";
+import { marks } from "./axes.js";
+import { fitted, Layer, tipAt } from "./layers.js";
 
 const HEIGHT = 330;
 const REACH = 24; // pixels beside an axis that a finger still means

@@ -4,7 +4,8 @@
  */
 
 import { position } from "../compare/dimensions.js";
-import { drawAxes, Layer, tipAt } from "./layers.js";
+import { drawAxes } from "./axes.js";
+import { Layer, tipAt } from "./layers.js";
 
 const HEIGHT = 320;
 const NEAR = 14; // pixels from a point that still mean it

@@ -1,7 +1,7 @@
 /** Which parameter mattered, in words: what explains the objective most, where it is best, how sure that is. */
 
 import { number } from "../core/format.js";
-import { textOf } from "./dimensions.js";
+import { textOf } from "./data.js";
 import { ENOUGH } from "./importance.js";
 import { isReal, ranks } from "./statistics.js";
 
