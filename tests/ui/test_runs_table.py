@@ -109,13 +109,13 @@ def test_completion_writes_names_operators_and_values(table: Page) -> None:
 
 
 def test_a_head_sorts_by_its_column_best_first_and_says_so(table: Page) -> None:
-    table.get_by_role("button", name="val_acc").click()
+    table.get_by_role("button", name="val_acc", exact=True).click()
 
     head = table.locator('th[data-key="metrics.val_acc"]')
     assert head.get_attribute("aria-sort") == "descending"
     assert _names(table)[0] == "run-59"
     assert table.locator(".is-best").first.inner_text() == "★0.89"
-    table.get_by_role("button", name="val_acc").click()
+    table.get_by_role("button", name="val_acc", exact=True).click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert _names(table)[0] == "run-00"
     assert _query(table)["sort"] == ["metrics.val_acc"]

@@ -1,7 +1,6 @@
 /** The runs table: filter, order, columns, groups, selection, and what is new. */
 import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
-import { copy } from "../core/copy.js";
 import { $, clear, el, on } from "../core/dom.js";
 import { integer } from "../core/format.js";
 import { bind } from "../core/keys.js";
@@ -15,12 +14,10 @@ import { barsOf } from "../table/bars.js";
 import { idsOf } from "../table/chosen.js";
 import { Columns } from "../table/columns.js";
 import { namesOf } from "../table/completion.js";
-import { addTags, remove } from "../table/edits.js";
 import { FilterBox } from "../table/filter_box.js";
 import { Grid } from "../table/grid.js";
 import { isOnlyHere, remembered, told } from "../table/kept_selection.js";
 import { News } from "../table/news.js";
-import { firstRuns, noMatch } from "../table/nothing.js";
 import { Selection } from "../table/selection.js";
 import { Table, bestOf, columnsOf, patch, usualColumns } from "../table/table.js";
 import { filtered, grouped, nextOrder, orderOf, shownOrder, sortedRows } from "../table/view.js";
@@ -60,7 +57,7 @@ const list = panel(host, async (place, signal) => {
   news.clear();
   groups();
   if (state.sel) await reselected();
-  if (!answer.total && !asked) return void firstRuns(place, () => copy($("#snippet").textContent, "Copied: run it in Python"));
+  if (!answer.total && !asked) return void (await nothing()).firstRuns(place);
   grid = new Grid(clear(place), columns.acts);
   compute();
   return undefined;
@@ -149,8 +146,15 @@ function draw() {
   counted();
   host.querySelector(":scope > .empty")?.remove();
   grid.scroll.hidden = !rows.length;
-  if (!rows.length) return void noMatch(host, table, view.parts, state.q, replaced);
+  if (!rows.length) return void noneFits();
   grid.show({ ...view, colors, selected: selection.ids, sort: shownOrder(view.keys), at, href: runUrl });
+}
+
+const nothing = () => import("../table/nothing.js");
+
+async function noneFits() {
+  const { noMatch } = await nothing();
+  if (!view.rows.length) noMatch(host, { table, names, parts: view.parts, text: state.q, replace: replaced });
 }
 
 function replaced(text) {
@@ -269,7 +273,8 @@ function exportMenu(event) {
 }
 
 const again = () => { selection.clear(); list.reload(); };
-const removeSelected = () => remove([...selection.ids], again);
+const edits = () => import("../table/edits.js");
+const removeSelected = async () => (await edits()).remove([...selection.ids], again);
 viewsButton({ button: $("#views"), of: experiment ? `experiments/${experiment.id}` : "runs", leave: ["runs", "sel"] });
 $("#group").addEventListener("change", (event) => groupBy(event.target.value));
 $("#columns").addEventListener("click", chooseColumns);
@@ -277,7 +282,7 @@ $("#export").addEventListener("click", exportMenu);
 $("#fresh").addEventListener("click", () => { if (news.fresh.size || news.gone.size) list.reload(); else { news.clear(); compute(false); } });
 box.input.addEventListener("blur", settled);
 $("#deselect").addEventListener("click", () => selection.clear());
-$("#tag")?.addEventListener("click", () => addTags([...selection.ids], () => list.reload()));
+$("#tag")?.addEventListener("click", async () => (await edits()).addTags([...selection.ids], () => list.reload()));
 $("#delete")?.addEventListener("click", removeSelected);
 phone.addEventListener("change", () => compute(false));
 

@@ -5,7 +5,9 @@ import {Heads} from './heads.js';
 import {NAME, PICK, guessed, within} from './widths.js';
 
 const ROW = 30;
+const TALL = 40; // for fingers
 const MARGIN = 6; // rows drawn beyond what is in sight
+const NARROW = ['', 'auto', '106px', '94px']; // on a phone: name, status and one figure
 const MOST_STUCK = 3; // pinned columns that stay in sight
 const STUCK_SHARE = 0.55; // of the table's width that they may take
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
@@ -31,6 +33,8 @@ export class Grid {
     this.scroll = el('div', {class: 'grid-scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of runs'}, this.table);
     this.heads = new Heads(this.head, acts);
     this.frame = 0;
+    this.body.addEventListener('pointerdown', () => { this.isHeld = true; });
+    for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => this.letGo());
     this.scroll.addEventListener('scroll', () => this.later(), {passive: true});
     new ResizeObserver(() => this.later()).observe(this.scroll);
     host.replaceChildren(this.scroll);
@@ -51,7 +55,7 @@ export class Grid {
     if (this.shape !== table) Object.assign(this, {shape: table, guesses: new Map()});
     for (const column of columns) if (!this.guesses.has(column.key)) this.guesses.set(column.key, guessed(column, table, rows));
     const all = [PICK, widths.get('name') ?? NAME, ...columns.map(({key}) => widths.get(key) ?? this.guesses.get(key))];
-    this.colgroup.replaceChildren(...all.map((width, at) => el('col', {style: {width: isNarrow && at === 1 ? 'auto' : `${width}px`}})), el('col', isNarrow ? {style: {width: '0'}} : {}));
+    this.colgroup.replaceChildren(...all.map((width, at) => el('col', {style: {width: isNarrow && at !== 0 ? NARROW[at] : `${width}px`}})), el('col', isNarrow ? {style: {width: '0'}} : {}));
     this.table.style.width = isNarrow ? '100%' : `max(100%, ${all.reduce((sum, width) => sum + width, 0)}px)`;
     this.stick(all);
   }
@@ -78,21 +82,31 @@ export class Grid {
     this.table.style.width = `max(100%, ${total}px)`;
   }
 
+  get tall() { return this.view?.isNarrow ? TALL : ROW; }
+
+  /** What was to be drawn while a row was pressed: a row that goes before it is let go gets no click. */
+  letGo() {
+    this.isHeld = false;
+    if (this.isLate) setTimeout(() => this.draw(true));
+  }
+
   later() { this.frame ||= requestAnimationFrame(() => { this.frame = 0; this.draw(false); }); }
 
   draw(isNew) {
     if (!this.view) return;
     const {entries} = this.view;
-    const first = Math.max(0, Math.floor(this.scroll.scrollTop / ROW) - MARGIN);
-    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / ROW) + MARGIN);
+    const first = Math.max(0, Math.floor(this.scroll.scrollTop / this.tall) - MARGIN);
+    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / this.tall) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
+    this.isLate = isNew && this.isHeld;
+    if (this.isLate) return;
     const held = this.body.contains(document.activeElement) ? document.activeElement : null;
     const focus = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
     if (isNew || first >= this.last || last <= this.first) this.drawAll(first, last);
     else this.drawEnds(first, last);
     Object.assign(this, {first, last});
-    this.above.style.height = `${first * ROW}px`;
-    this.below.style.height = `${(entries.length - last) * ROW}px`;
+    this.above.style.height = `${first * this.tall}px`;
+    this.below.style.height = `${(entries.length - last) * this.tall}px`;
     if (focus?.run && !this.body.contains(held)) this.body.querySelector(`tr[data-run="${CSS.escape(focus.run)}"] ${focus.selector}`)?.focus({preventScroll: true});
   }
 
@@ -130,8 +144,8 @@ export class Grid {
 
   /** Scroll so that an entry is in sight. */
   reveal(place) {
-    const top = place * ROW;
-    const room = this.scroll.clientHeight - ROW * 2;
+    const top = place * this.tall;
+    const room = this.scroll.clientHeight - this.tall * 2;
     if (top < this.scroll.scrollTop) this.scroll.scrollTop = top;
     else if (top > this.scroll.scrollTop + room) this.scroll.scrollTop = top - room;
   }

@@ -36,10 +36,17 @@ function carry(event, head, heads) {
     mark.remove();
     head.classList.remove('is-carried');
     if (gap < 0) return;
-    if (now) addEventListener('click', (click) => click.stopPropagation(), {capture: true, once: true});
+    swallowClick();
     if (now) heads.acts.onMove(head.dataset.key, gap);
   };
   held(event.target.closest('.head-sort'), event, move, end);
+}
+
+/** A column that was carried is not sorted by; whether a click follows is the browser's choice. */
+function swallowClick() {
+  const over = new AbortController();
+  addEventListener('click', (click) => click.stopPropagation(), {capture: true, signal: over.signal});
+  setTimeout(() => over.abort());
 }
 
 /** Follow a pointer until it is let go; `end` gets nothing where Escape or the system ended it. */

@@ -1,6 +1,5 @@
 /** The heads of the columns: order, menu, place and width, by pointer and by keyboard. */
 import {el} from '../core/dom.js';
-import {follow} from './head_drag.js';
 
 const STEP = 16; // pixels of a width for each key
 
@@ -16,7 +15,8 @@ export class Heads {
     row.addEventListener('click', (event) => this.clicked(event));
     row.addEventListener('contextmenu', (event) => this.asked(event));
     row.addEventListener('keydown', (event) => this.pressed(event));
-    row.addEventListener('pointerdown', (event) => follow(event, this));
+    row.addEventListener('pointerenter', () => import('./head_drag.js').then(({follow}) => { this.follow = follow; row.dataset.carries = ''; }), {once: true});
+    row.addEventListener('pointerdown', (event) => this.follow?.(event, this));
     row.addEventListener('dblclick', (event) => { if (event.target.closest('.head-grip')) acts.onWidth(keyOf(event), null, true); });
   }
 
@@ -69,7 +69,7 @@ function headOf(column, sort) {
   const way = sort?.key === key ? (sort.descending ? 'descending' : 'ascending') : 'none';
   const arrow = way === 'none' ? null : el('span', {class: 'sort-arrow', 'aria-hidden': 'true'}, way === 'ascending' ? '↑' : '↓');
   const sorts = el('button', {type: 'button', class: 'head-sort', title, 'aria-keyshortcuts': key === 'name' ? null : 'Alt+ArrowLeft Alt+ArrowRight Alt+ArrowDown'}, el('span', {class: 'cut'}, title), arrow);
-  const menu = key === 'name' ? null : el('button', {type: 'button', class: 'head-menu', tabindex: '-1', 'aria-haspopup': 'menu', 'aria-label': `Column ${title}`}, '▾');
+  const menu = key === 'name' ? null : el('button', {type: 'button', class: 'head-menu', tabindex: '-1', 'aria-haspopup': 'menu', 'aria-label': `Menu of ${title}`}, '▾');
   const kind = key === 'name' ? 'name' : isNumber ? 'number' : '';
   return el('th', {scope: 'col', 'aria-sort': way, 'data-key': key, class: kind}, sorts, menu, el('span', {class: 'head-grip', 'aria-hidden': 'true'}));
 }

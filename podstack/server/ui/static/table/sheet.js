@@ -9,9 +9,10 @@ import {bestPart} from './layout.js';
  *   isPicked: boolean, onPick: () => void}} run
  */
 export function openSheet({table, row, columns, href, isPicked, onPick}) {
-  const first = columns.shown;
-  const others = columns.all.filter((column) => !first.includes(column) && isTold(column) && table.column(column.name)(row) !== undefined);
-  const open = el('a', {class: 'button', href}, 'Open run');
+  const isThere = (column) => ![undefined, ''].includes(table.column(column.name)(row));
+  const first = columns.shown.filter(isThere);
+  const others = columns.all.filter((column) => !first.includes(column) && isTold(column) && isThere(column));
+  const open = el('a', {class: 'button primary', href}, 'Open run');
   const {element} = dialog({
     title: table.data.names[row] || table.data.ids[row],
     body: [facts(first, table, row), others.length ? el('details', {}, el('summary', {}, `${others.length} more`), facts(others, table, row)) : null].filter(Boolean),
