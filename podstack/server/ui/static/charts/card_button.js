@@ -11,7 +11,7 @@ const menu = () => import("./card_menu.js");
  */
 export function menuButton(name, card, pins = null) {
   const button = el("button", { type: "button", class: "icon-button card-more", "aria-haspopup": "menu", "aria-label": `More of ${name}`, title: "Table, full screen, export" }, icon("more"));
-  button.addEventListener("click", async () => (card.chart || card.toTable) && (await menu()).openCard(button, name, card, pins));
+  button.addEventListener("click", async () => (card.chart || card.toTable) && (await menu()).openCardMenu(button, name, card, pins));
   return button;
 }
 

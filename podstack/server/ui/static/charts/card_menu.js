@@ -8,7 +8,7 @@ import { openMenu } from "../core/menu.js";
 const ROWS = 1000; // of a table on the page; the file holds all
 
 /** The menu of a card (card_button.js), below its button. */
-export const openCard = (button, name, card, pins) => openMenu(button, items(name, card, pins));
+export const openCardMenu = (button, name, card, pins) => openMenu(button, items(name, card, pins));
 
 function items(name, card, pins) {
   const file = name.replace(/[^A-Za-z0-9._-]+/g, "-");
