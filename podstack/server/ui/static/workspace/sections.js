@@ -14,8 +14,6 @@ const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
 
-const menu = () => import("../charts/card_menu.js"); // of a chart: few open one
-
 export class Sections {
   constructor(view, curves, host) {
     Object.assign(this, { view, curves, host, onCursor: () => {} });
@@ -134,7 +132,7 @@ export class Sections {
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
     card.chart.setView({ x, smooth, logX: this.view.isLogX, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
-    if (card.table) menu().then(({ refreshTable }) => refreshTable(card));
+    refreshTable(card);
     if (this.pinned !== null) card.chart.setCursor(this.pinned);
     this.onCursor(null);
     const isWhole = !zoom.length && (TIMES.has(x) || x === "step"); // else they would be of a part
@@ -153,7 +151,7 @@ export class Sections {
 
   chart(name, host) {
     const chart = new LineChart(host, { title: name, height: HEIGHT });
-    chart.onTable = async () => (await menu()).toggleTable(this.cards.get(name));
+    chart.onTable = () => toggleTable(this.cards.get(name));
     chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
     chart.onCursor = (x) => this.cursor(name, x);
     chart.onPick = (x) => this.view.state.table && this.view.change({ at: this.view.state.at.length ? [] : [Number(x.toPrecision(12))] });
