@@ -1,6 +1,8 @@
-/** The button of a card's menu. The menu, and what is in it, come when it is pressed. */
+/** The button of a card's menu; what the menu does comes with its first use. */
 
 import { el, icon } from "../core/dom.js";
+
+const menu = () => import("./card_menu.js");
 
 /**
  * @param {object} card {figure, host, chart} of a chart, or {figure, toTable()} of what is a table
@@ -9,11 +11,15 @@ import { el, icon } from "../core/dom.js";
  */
 export function menuButton(name, card, pins = null) {
   const button = el("button", { type: "button", class: "icon-button card-more", "aria-haspopup": "menu", "aria-label": `More of ${name}`, title: "Table, full screen, export" }, icon("more"));
-  button.addEventListener("click", async () => {
-    if (card.chart || card.toTable) (await import("./card_menu.js")).openCardMenu(button, name, card, pins);
-  });
+  button.addEventListener("click", async () => (card.chart || card.toTable) && (await menu()).openCardMenu(button, name, card, pins));
   return button;
 }
+
+/** The values instead of the picture, and back. */
+export const toggleTable = async (card) => (await menu()).toggleTable(card);
+
+/** The values as they are now, where they are shown. */
+export const refreshTable = async (card) => card.table && (await menu()).refreshTable(card);
 
 /** The address of this view with one chart alone. */
 export function linkTo(name, here = location.href) {

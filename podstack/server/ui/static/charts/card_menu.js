@@ -7,9 +7,7 @@ import { openMenu } from "../core/menu.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
-export { menuButton } from "./card_button.js";
-
-/** The menu of a card, below its button; `card` and `pins` as of `menuButton`. */
+/** The menu of a card (card_button.js), below its button. */
 export const openCardMenu = (button, name, card, pins) => openMenu(button, items(name, card, pins));
 
 function items(name, card, pins) {
@@ -20,7 +18,7 @@ function items(name, card, pins) {
     { text: "CSV", run: () => save(`${file}.csv`, "text/csv", ({ csvOf }) => csvOf((card.chart ?? card).toTable())) },
     ...(card.chart ? pictures(name, file, card.chart) : []),
     null,
-    { text: "Copy link", run: () => copy(address, "Link copied") },
+    { text: "Copy link to it", run: () => copy(address, "Link copied") },
   ];
 }
 

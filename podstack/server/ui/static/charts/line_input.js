@@ -18,6 +18,7 @@ export function listen(chart, canvas) {
   canvas.addEventListener("dblclick", () => chart.zoom(null));
   canvas.addEventListener("wheel", (event) => wheeled(chart, event), { passive: false });
   canvas.addEventListener("keydown", (event) => keyed(chart, event));
+  if (navigator.maxTouchPoints > 0) import("./pinch.js").then(({ listenToPinches }) => listenToPinches(chart, canvas));
 }
 
 function xAt(chart, left, range = chart.range) {
@@ -33,7 +34,7 @@ function pressed(chart, canvas, event) {
 }
 
 function moved(chart, event) {
-  if (!chart.frame || !chart.all.length) return;
+  if (!chart.frame || !chart.all.length || chart.isPinched) return;
   if (chart.pan) return panned(chart, event.offsetX);
   if (chart.drag) chart.drag[1] = Math.max(MARGIN.left, Math.min(event.offsetX, chart.frame.width - MARGIN.right));
   chart.point(xAt(chart, event.offsetX));

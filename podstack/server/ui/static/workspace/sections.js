@@ -1,6 +1,6 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { linkTo, menuButton } from "../charts/card_button.js";
+import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_button.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
@@ -13,8 +13,6 @@ const DRAWN = ["runs", "x", "smooth", "log", "logx", "fit", "group", "band", "zo
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
-
-const menu = () => import("../charts/card_menu.js"); // of a chart: few open one
 
 export class Sections {
   constructor(view, curves, host) {
@@ -134,7 +132,7 @@ export class Sections {
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
     card.chart.setView({ x, smooth, logX: this.view.isLogX, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
-    if (card.table) menu().then(({ refreshTable }) => refreshTable(card));
+    refreshTable(card);
     if (this.pinned !== null) card.chart.setCursor(this.pinned);
     this.onCursor(null);
     const isWhole = !zoom.length && (TIMES.has(x) || x === "step"); // else they would be of a part
@@ -153,7 +151,7 @@ export class Sections {
 
   chart(name, host) {
     const chart = new LineChart(host, { title: name, height: HEIGHT });
-    chart.onTable = async () => (await menu()).toggleTable(this.cards.get(name));
+    chart.onTable = () => toggleTable(this.cards.get(name));
     chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
     chart.onCursor = (x) => this.cursor(name, x);
     chart.onPick = (x) => this.view.state.table && this.view.change({ at: this.view.state.at.length ? [] : [Number(x.toPrecision(12))] });
