@@ -25,6 +25,7 @@ from podstack.expressions.tree import Compare, Junction
 from podstack.index.columnar import Columnar
 from podstack.series import Summary
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.objectives import stated
 from podstack.server.questions import Text, at_most, bad_cursor, experiment_of, reader_of, texts
 
 MOST_ROWS = 10_000  # of one answer
@@ -81,6 +82,9 @@ def table(
         where = _not_after(where, until)
     found = reader.index.columns(where, order, inside, deleted, limit + 1, start, changed)
     answer = _answer(found, wanted, limit)
+    said = stated(reader).get(inside) if inside else None
+    if said and said.metric in found.metrics:
+        answer["directions"][said.metric] = said.direction
     answer |= {
         "total": reader.index.count(where, inside, deleted),
         "next": f"t{start + limit}.{int(until * 1e3)}" if len(found.tags) > limit else None,
