@@ -16,7 +16,7 @@ from podstack.testing.raw_http import ask
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """An experiment of two runs whose accuracy and `zeta` disagree, and a sweep that says `zeta`."""
+    """Two runs whose accuracy and `zeta` disagree, twice; one experiment has a sweep of `zeta`."""
     folder = tmp_path_factory.mktemp("objectives")
     client = MLOpsClient(folder / "store")
     for name in ("judged", "unsaid"):
