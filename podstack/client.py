@@ -6,18 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from podstack import config, names, oplog
-from podstack.clock import now
-from podstack.config import GivenTrial, Settings, settings
-from podstack.console import say
+from podstack import config, names, starting
+from podstack.config import Settings, settings
 from podstack.errors import NotFoundError, UsageError, WrongTypeError
 from podstack.experiment import ACTIVE, STATUSES, Experiment, creation
-from podstack.journal import Journal
-from podstack.names import RUNNING, short
-from podstack.parameters import flat_parameters
+from podstack.names import Tags, short
 from podstack.run import Run
 from podstack.store import Store
-from podstack.stored_run import position
 from podstack.sweep_calls import SweepCalls
 
 if TYPE_CHECKING:
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
     from podstack.query import RunTable
     from podstack.sweeps.sweep import Sweep
     from podstack.sweeps.trial import Trial
-
-Tags = list[str] | tuple[str, ...] | str
 
 
 class MLOpsClient(SweepCalls):
@@ -178,77 +171,19 @@ class MLOpsClient(SweepCalls):
             BackendError: the store cannot be written. After this call no storage error is raised.
         """
         parts = config.capture(capture)
-        facts = self._first_facts(name, tags, params)
-        if run_id is not None:
-            names.check_id("run_id", run_id)
-        given = self._given_trial(run_id) if sweep_trial is None else None
-        if given is not None:
-            run_id = given.run
-            facts = self._facts_for(given.sweep, given.number, given.params) | facts
-        elif sweep_trial is not None:
-            facts = self._facts_of(sweep_trial) | facts
-        of = sweep_trial.experiment_id if sweep_trial else given.experiment if given else None
-        if of is not None and experiment_id is None and experiment is None:
-            experiment_id = of
+        start = starting.asked(self._store, name, run_id, tags, params, sweep_trial)
+        if experiment_id is None and experiment is None:
+            experiment_id = start.experiment_id
         if parent_run_id is not None:
-            facts["parent"] = self.get_run(parent_run_id).id
-        self._store.is_there()
-        if run_id is not None and self._store.delivery is not None:
-            self._store.delivery.adopt()
-        run = Run(self._store, run_id or names.new_run_id())
-        if run_id is not None and run_id in self._store.reader.purged():
-            raise UsageError(
-                f"Run {run_id} was purged and cannot come back. Start one under another id."
-            )
-        resumed = run_id is not None and bool(run._fold().stamp)
-        if not resumed or experiment_id is not None or experiment is not None:
-            facts["experiment"] = self._experiment_of(experiment_id, experiment).id
-        self._store.prepare()
-        if resumed:
-            self._resume(run, facts)
-        else:
-            self._begin(run, facts)
-        if self._store.delivery is not None:
-            self._store.delivery.began()
-        self._capture(run, parts)
-        if sweep_trial is not None:
-            run._works_for(sweep_trial)
-        return run
-
-    def _facts_of(self, trial: Trial) -> dict[str, Any]:
-        from podstack.sweeps.trial import checked
-
-        trial = checked(trial)
-        return self._facts_for(trial.sweep_id, trial.number, trial.params)
-
-    def _facts_for(self, sweep: str, number: int, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self._first_facts(None, (), params), "sweep": {"id": sweep, "trial": number}}
-
-    def _given_trial(self, run_id: str | None) -> GivenTrial | None:
-        """The trial that an agent started this program for, if this is the run that it waits for.
-
-        That is the first one that is started, or the one that is named by the id it was given.
-        """
-        given = config.given_trial()
-        settings = self._store.portable_settings
-        if given is None or (given.uri, given.project) != (settings.uri, settings.project):
-            return None
-        if run_id is None and Run(self._store, given.run)._fold().stamp:
-            return None
-        return given if run_id in (None, given.run) else None
-
-    def _first_facts(
-        self, name: str | None, tags: Tags, params: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        facts: dict[str, Any] = {"status": RUNNING}
-        if name is not None:
-            facts["name"] = names.check_name("run", name)
-        facts |= {f"tags/{tag}": True for tag in names.check_tags(tags)}
-        facts |= {
-            f"params/{key}": oplog.stored(value)
-            for key, value in flat_parameters({} if params is None else params).items()
-        }
-        return facts
+            start.facts["parent"] = self.get_run(parent_run_id).id
+        is_named = experiment_id is not None or experiment is not None
+        return starting.started(
+            self._store,
+            start,
+            parts,
+            lambda: self._experiment_of(experiment_id, experiment).id,
+            is_named=is_named,
+        )
 
     def _experiment_of(
         self, experiment_id: str | None, experiment: str | Experiment | None
@@ -261,39 +196,6 @@ class MLOpsClient(SweepCalls):
             )
         wanted = experiment_id if experiment_id is not None else experiment
         return self.create_experiment("default") if wanted is None else self.get_experiment(wanted)
-
-    def _begin(self, run: Run, facts: dict[str, Any]) -> None:
-        created = {"created": now(), "user": config.user(), "name": names.name_of_run(run.id)}
-        journal = Journal(self._store.folder, self._store.keys, run.id)
-        run._record(journal, {**created, **facts}, owns=True)
-        self._announce(run, "run")
-
-    def _resume(self, run: Run, facts: dict[str, Any]) -> None:
-        journal = Journal(self._store.folder, self._store.keys, run.id, role="resume")
-        journal.go_on_from(*position(run))
-        cleared = {"ended": None, "error": None, "deleted": None, "stop": None}
-        run._record(journal, {**cleared, **facts}, owns=True)
-        run._resume_alerts()
-        self._announce(run, f"resumed at step {journal.next_step}:")
-
-    def _capture(self, run: Run, parts: frozenset[str]) -> None:
-        """Start what records the run's surroundings; each part is its own module's work."""
-        if self._store.disabled or not parts:
-            return
-        try:
-            from podstack import capture  # not at `import podstack`
-        except (OSError, ImportError):  # no descriptor is left to load it with
-            return
-        capture.begin(run, parts)
-
-    def _announce(self, run: Run, what: str) -> None:
-        if self._store.disabled:
-            return
-        uri = self._store.settings.uri
-        is_usual = uri == config.DEFAULT_STORE
-        page = run.page or ("podstack ui" if is_usual else f"podstack ui --store {uri!r}")
-        call = f"MLOpsClient({uri!r}).get_run({run.id!r})"
-        say(f"{what} {run.name} → {self._store.url} · look: {page} · in Python: {call}")
 
     def get_run(self, run_id: str) -> Run:
         """A run to read, by its id.
@@ -387,8 +289,10 @@ class MLOpsClient(SweepCalls):
             NotFoundError: no such run or metric; the nearest existing ones are named.
         """
         from podstack.compare import compare
+        from podstack.overlaid import Source
 
-        return compare(self._store.index, runs, baseline, metrics)
+        source = Source(self._store, self.get_run)
+        return compare(self._store.index, runs, baseline, metrics, source)
 
     # Sweeps: their other calls are in sweep_calls.py -----------------------------------------
 

@@ -20,8 +20,6 @@ from podstack.tables import (
     WHOLE,
     Column,
     cell,
-    html_page,
-    html_table,
     numbers,
     plain_lines,
     terminal_width,
@@ -32,6 +30,8 @@ from podstack.tables import (
 if TYPE_CHECKING:
     from podstack.index import RunRow
     from podstack.index.remote import AnyIndex
+    from podstack.overlaid import Source
+    from podstack.watching import Watch
 
 MOST = 1000  # runs of one comparison
 _SIDE_BY_SIDE = 6  # runs that are shown as columns; more are shown as rows
@@ -40,7 +40,7 @@ _MOST_ROWS = 60  # parameters, or metrics, of a comparison in text
 
 
 class Comparison:
-    """Runs beside a baseline. Prints as a table.
+    """Runs beside a baseline, as they were when compared. Prints as a table; shows its curves too.
 
     params: `{name: {run id: value}}` of the parameters that are not equal in all runs; a run
     that lacks one is not in its dict, which is not the same as None.
@@ -49,10 +49,15 @@ class Comparison:
     """
 
     def __init__(
-        self, runs: Sequence[RunRow], baseline: RunRow, metrics: Sequence[str] | None = None
+        self,
+        runs: Sequence[RunRow],
+        baseline: RunRow,
+        metrics: Sequence[str] | None = None,
+        source: Source | None = None,
     ) -> None:
         self.runs = list(runs)
         self.baseline = baseline
+        self._asked, self._source = metrics, source
         self.params: dict[str, dict[str, Any]] = {}
         self.equal_params: dict[str, Any] = {}
         for name in dict.fromkeys(name for row in runs for name in row.params):
@@ -118,7 +123,29 @@ class Comparison:
         return plain_lines([*lines, *self._notes(width)], width)
 
     def _repr_html_(self) -> str:
-        return html_page(self._title(), html_table(self.text_columns()), self._notes(1000))
+        from podstack import comparison_view
+
+        return comparison_view.html(self)
+
+    def watch(self, *, seconds: float = 2.0) -> Watch:
+        """Show the comparison in this notebook and keep it up to date while one of its runs runs.
+
+        The cell returns at once. In a terminal it says what to do instead.
+
+        Args:
+            seconds: between two pictures while something is logged; up to 15 while nothing is.
+
+        Raises:
+            UsageError: `seconds` is out of range; or the comparison was made of rows alone.
+        """
+        from podstack import comparison_view
+
+        return comparison_view.watched(self, seconds)
+
+    def _now(self, source: Source) -> Comparison:
+        """The same runs compared anew; metrics that were not chosen may have come."""
+        ids = [row.id for row in self.runs]
+        return compare(source.store.index, ids, self.baseline.id, self._asked, source)
 
     def text_columns(self) -> list[Column]:
         """Few runs beside one another, many below one another, for whoever draws the table."""
@@ -244,9 +271,16 @@ class Comparison:
 
 
 def compare(
-    index: AnyIndex, wanted: object, baseline: object = None, metrics: Sequence[str] | None = None
+    index: AnyIndex,
+    wanted: object,
+    baseline: object = None,
+    metrics: Sequence[str] | None = None,
+    source: Source | None = None,
 ) -> Comparison:
     """The runs of an index side by side, each given by its id, its name, or as a run.
+
+    Args:
+        source: what their curves are read from. Default: none are drawn.
 
     Raises:
         UsageError: fewer than two are given, one twice, or one name stands for several runs.
@@ -265,11 +299,11 @@ def compare(
         if ids.count(row.id) > 1:
             raise UsageError(f"Run {row.id} ({short(row.name)}) is given twice; name it once.")
     if baseline is None:
-        return Comparison(rows, rows[0], metrics)
+        return Comparison(rows, rows[0], metrics, source)
     (base,) = _rows(index, [_id_of(baseline)])
     if base.id not in ids:
         raise UsageError(f"The baseline {base.id} is none of the runs compared; add it to them.")
-    return Comparison(rows, base, metrics)
+    return Comparison(rows, base, metrics, source)
 
 
 def _id_of(run: object) -> str:

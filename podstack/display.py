@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from podstack import clock, curves
+from podstack import clock, curves, overlaid
+from podstack.curves import Bucket
+from podstack.errors import BackendError
 from podstack.names import printable
 from podstack.points import SYSTEM
 from podstack.series import Series
@@ -36,11 +38,15 @@ STYLE = """<style>
 .podstack .wide {overflow-x: auto; scrollbar-color: gray transparent}
 .podstack .wide :is(td, th) {white-space: pre; max-width: 18em; overflow: hidden;
   text-overflow: ellipsis}
-.podstack b.best {color: #2e9e5b}
-.podstack .dim {opacity: .6}
+.podstack b.best {color: inherit; color: color-mix(in srgb, currentColor 40%, #2e9e5b)}
+.podstack .dim {opacity: .7}
 .podstack .dot {display: inline-block; width: .6em; height: .6em; border-radius: 50%}
 .podstack .tag {border: 1px solid; border-radius: 1em; padding: 0 .6em;
   font-size: 11px; opacity: .7}
+.podstack figure {margin: .3em 0; max-width: 262px}
+.podstack figcaption {overflow: hidden; text-overflow: ellipsis; white-space: nowrap}
+.podstack .legend {display: flex; flex-wrap: wrap; gap: .1em 1.4em; margin-top: .5em}
+.podstack .who {max-width: 22em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap}
 .podstack .side {display: flex; flex-wrap: wrap; align-items: flex-start;
   gap: .4em 3em; margin-top: .5em}
 </style>"""
@@ -65,32 +71,40 @@ def run_text(run: StoredRun) -> str:
 def run_html(run: StoredRun) -> str:
     tags = " ".join(f"<span class=tag>{escape(tag)}</span>" for tag in run.tags)
     logged, of_the_machine = _logged(run)
+    drawn = _drawn(run, logged[:_MOST])
     parts = [
         _block("parameters", ((n, _short(value)) for n, value in run.params.items())),
-        _curves(logged, of_the_machine),
-        _charts(logged),
+        _curves(logged, of_the_machine, drawn),
+        _charts(logged, drawn),
         _block("alerts", ((_short(a.condition), a.summary) for a in run.alerts)),
         _block("artifacts", ((a.path, f"{a.size:,} bytes") for a in run.artifacts.values())),
     ]
+    page = run.page and f"{run.page}/metrics"
     return (
-        f"{STYLE}<div class=podstack>{dot(run.status)} <b>{escape(run.name)}</b> "
+        f"{STYLE}<div class=podstack>{dot(run.status)} <b>{escape(printable(run.name))}</b> "
         f"<span class=dim>{escape(run.id)}</span> {tags}<br>"
         f"<span class=dim>{escape(_facts(run))}</span><div class=side>{''.join(parts)}</div>"
-        f"{_link(run)}</div>"
+        f"{curves.link(page, 'Open its page')}</div>"
     )
 
 
-def _charts(logged: list[Series]) -> str:
-    drawn = (curves.curve(one.name, one.steps, one.values) for one in logged[:_CHARTS])
-    charts = "".join(curves.chart(one.label, [one]) for one in drawn)
+def _drawn(run: StoredRun, logged: Sequence[Series]) -> dict[str, list[Bucket]]:
+    """The curves of those metrics; none where they cannot be read: the rest is worth showing."""
+    try:
+        return overlaid.overlaid(run._store, [run], [one.name for one in logged])[run.id]
+    except BackendError:
+        return {}
+
+
+def _charts(logged: Sequence[Series], drawn: dict[str, list[Bucket]]) -> str:
+    some = [curves.chart(one.name, [_curve(one, drawn)]) for one in logged[:_CHARTS]]
     more = len(logged) - _CHARTS
-    note = f"<div class=dim>and {more} more without a chart</div>" if more > 0 else ""
-    return f"<div class=side>{charts}{note}</div>" if charts else ""
+    note = f"<div class=dim>and {more:,} more without a chart</div>" if more > 0 else ""
+    return f"<div class=side>{''.join(some)}{note}</div>" if any(some) else ""
 
 
-def _link(run: StoredRun) -> str:
-    facts = run._store.settings
-    return curves.page_link(facts.uri, f"projects/{facts.project}/runs/{run.id}/metrics")
+def _curve(one: Series, drawn: dict[str, list[Bucket]]) -> curves.Curve:
+    return curves.Curve(one.name, drawn.get(one.name, ()), end=one.summary.last_step)
 
 
 def _logged(run: StoredRun) -> tuple[list[Series], int]:
@@ -105,21 +119,29 @@ def dot(status: str) -> str:
 
 
 def _block(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr>{_cell(name)}{_cell(value)}</tr>" for name, value in rows)
-    return f"<table><tr><th colspan=2>{title}</th></tr>{cells}</table>" if cells else ""
+    known = list(rows)
+    cells = "".join(f"<tr>{_cell(name)}{_cell(value)}</tr>" for name, value in known[:_MOST])
+    head = f"<tr><th colspan=2>{title}</th></tr>"
+    return f"<table>{head}{cells}{_more(len(known), 2)}</table>" if cells else ""
 
 
-def _curves(metrics: list[Series], of_the_machine: int) -> str:
+def _more(count: int, across: int, note: str = "") -> str:
+    """A last row that says what found no room."""
+    notes = [f"… and {count - _MOST:,} more"] if count > _MOST else []
+    told = " · ".join([*notes, *([note] if note else [])])
+    return f"<tr><td colspan={across} class=dim>{told}</td></tr>" if told else ""
+
+
+def _curves(metrics: Sequence[Series], of_the_machine: int, drawn: dict[str, list[Bucket]]) -> str:
     named = "".join(f"<th class=n>{column}</th>" for column in ("last", "min", "max"))
     head = f"<tr><th colspan=2>metrics</th>{named}</tr>"
     rows = "".join(
-        f"<tr>{_cell(series.name)}<td>{_curve(series)}</td>"
-        f"{_number(series.last)}{_number(series.min)}{_number(series.max)}</tr>"
-        for series in metrics
+        f"<tr>{_cell(one.name)}<td>{curves.spark(drawn.get(one.name, ()))}</td>"
+        f"{_number(one.last)}{_number(one.min)}{_number(one.max)}</tr>"
+        for one in metrics[:_MOST]
     )
     note = f"and {of_the_machine} below system/" if of_the_machine else ""
-    more = f"<tr><td colspan=5 class=dim>{note}</td></tr>" if note else ""
-    return f"<table>{head}{rows}{more}</table>" if rows else ""
+    return f"<table>{head}{rows}{_more(len(metrics), 5, note)}</table>" if rows else ""
 
 
 def _facts(run: StoredRun) -> str:
@@ -170,29 +192,8 @@ def _short(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return f"<td>{escape(text)}</td>"
+    return f"<td>{escape(printable(text))}</td>"
 
 
 def _number(value: float) -> str:
     return f"<td class=n>{value:.4g}</td>"
-
-
-def _curve(series: Series, width: int = 120, height: int = 22) -> str:
-    """An SVG line of at most 120 points, the last one marked."""
-    values = list(series.values)
-    every = max(1, len(values) // width)
-    # Halves, for the span of 1e308 and -1e308 is no float64.
-    finite = [v / 2 for v in values[::every] if abs(v) < float("inf")]
-    if len(finite) < 2:
-        return ""
-    low, high = min(finite), max(finite)
-    scale = (height - 4) / (high - low) if high > low else 0.0
-    across = width / (len(finite) - 1)
-    dots = [(i * across, height - 2 - (v - low) * scale) for i, v in enumerate(finite)]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-    last_x, last_y = dots[-1]
-    return (
-        f'<svg width="{width + 4}" height="{height}" role="img">'
-        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.3"/>'
-        f'<circle cx="{last_x:.1f}" cy="{last_y:.1f}" r="2" fill="currentColor"/></svg>'
-    )

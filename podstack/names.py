@@ -18,6 +18,8 @@ RUNNING, COMPLETED, FAILED, KILLED = "running", "completed", "failed", "killed"
 STATUSES = (RUNNING, COMPLETED, FAILED, KILLED)
 ENDINGS = (COMPLETED, FAILED, KILLED)
 
+Tags = list[str] | tuple[str, ...] | str  # what callers may give; `check_tags` makes a list of it
+
 MAX_NAME = 1000  # characters of a metric, parameter or tag name
 MAX_TEXT = 1_000_000  # characters of notes, a description, one parameter
 

@@ -21,9 +21,10 @@ from podstack.metrics import Metrics
 from podstack.names import COMPLETED, KILLED, RUNNING
 from podstack.parameters import flat_parameters
 from podstack.point_logs import PointLogs
+from podstack.position import position
 from podstack.scalars import whole_step
 from podstack.store import Store
-from podstack.stored_run import StoredRun, position
+from podstack.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from podstack.alerts import Wanted

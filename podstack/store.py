@@ -96,11 +96,11 @@ class Store:
         waits = self.delivery is not None and self.delivery.holds(run)
         return None if waits else self._answers
 
-    def page_of(self, run: str) -> str | None:
-        """The address of a run's page; None where the store is no server."""
+    def page(self, path: str) -> str | None:
+        """The address of a page of the project, such as `compare`; None where none are served."""
         if self._pages is None:
             return None
-        return self._pages.page(f"/projects/{self.settings.project}/runs/{run}")
+        return self._pages.page(f"/projects/{self.settings.project}/{path}")
 
     @property
     def portable_settings(self) -> Settings:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from podstack import clock, config, names, points
+from podstack import clock, config, names
 from podstack.artifacts import Artifacts, versions_of
 from podstack.clock import now
 from podstack.errors import UsageError
@@ -15,9 +15,8 @@ from podstack.metrics import Metrics, RunSummary
 from podstack.names import COMPLETED, RUNNING
 from podstack.oplog import Change, Fold
 from podstack.point_logs import PointLogs
-from podstack.points import Batch
 from podstack.reader import OpLogs
-from podstack.series import Log, Stretch
+from podstack.series import Log
 from podstack.store import Store
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from podstack.alerts.notices import Notify
     from podstack.environment import Environment
     from podstack.reproduce import Recipe
+    from podstack.watching import Frame, Watch
 
 
 class StoredRun:
@@ -144,6 +144,19 @@ class StoredRun:
             return RemoteMetrics(server, self._store.settings.project, self.id, self._logs)
         return Metrics(self._logs(), self._logs)
 
+    def metrics_from(self, known: Metrics | None) -> Metrics:
+        """All metrics as of now; `known`, where these still are what they are.
+
+        For those who ask again and again: what a `Metrics` has put together it keeps.
+        """
+        if self._store.who_answers_for(self.id) is not None:
+            return self.metrics
+        self._refresh()
+        version, logs = self._point_logs.as_of()
+        if known is not None and known.version is version:
+            return known
+        return Metrics(logs, self._logs, version)
+
     @property
     def bytes_read(self) -> int:
         """Bytes of points that were read so far and are kept, as a measure of memory."""
@@ -231,7 +244,7 @@ class StoredRun:
     @property
     def page(self) -> str | None:
         """The address of its page on its server; None elsewhere, where `podstack ui` shows it."""
-        return self._store.page_of(self.id)
+        return self._store.page(f"runs/{self.id}")
 
     # Editing -------------------------------------------------------------------------------
 
@@ -329,9 +342,12 @@ class StoredRun:
     # Inside --------------------------------------------------------------------------------
 
     def _logs(self) -> list[Log]:
+        self._refresh()
+        return self._point_logs.logs()
+
+    def _refresh(self) -> None:
         fold = self._fold()
         self._point_logs.refresh(fold.below("seals"), fold.below("writers"))
-        return self._point_logs.logs()
 
     def _fold(self) -> Fold:
         return self._meta.fold()
@@ -371,33 +387,28 @@ class StoredRun:
 
         return display.run_html(self)
 
+    def watch(self, *, seconds: float = 2.0) -> Watch:
+        """Show the run in this notebook and keep the picture up to date until the run has ended.
 
-class Position(NamedTuple):
-    """Where a run's writers left off: the step after all of theirs, and their latest time."""
+        The cell returns at once, so the next one may train. In a terminal it says what to do.
 
-    next_step: int
-    time: float
+        Args:
+            seconds: between two pictures while something is logged; up to 15 while nothing is.
 
+        Raises:
+            UsageError: `seconds` is no number from 0.1 to 3,600.
+        """
+        from podstack import watching
 
-def position(run: StoredRun) -> Position:
-    """Taken from what each writer said at its end.
+        page = self.page or f"podstack ui --store {self._store.settings.uri!r}"
+        read = StoredRun(self._store, self.id)  # of the thread alone
+        elsewhere = f"Its page shows the same: {page}"
+        what, key = f"Run {self.name}", (self.uri, self.id)
+        return watching.watch(what, read._frame, seconds, key=key, elsewhere=elsewhere)
 
-    The points themselves are read only where a writer was killed before it could say.
-    """
-    fold = run._fold()
-    closed = {w: facts for w, facts in fold.below("closed").items() if isinstance(facts, dict)}
-    steps = [step for facts in closed.values() if isinstance(step := facts.get("next_step"), int)]
-    times = [float(t) for facts in closed.values() if isinstance(t := facts.get("t"), (int, float))]
-    if set(run._store.backend.list_dirs(run._store.keys.metrics(run.id))) - set(closed):
-        for _, pieces in run._logs():
-            for piece in pieces:
-                steps += [step + 1 for step in _last_steps(piece)]
-                times.append(max(piece.times) if isinstance(piece, Batch) else piece.last_time)
-    return Position(max(steps, default=0), max(times, default=0.0))
+    def _frame(self) -> Frame:
+        from podstack.watching import Frame
 
-
-def _last_steps(piece: Batch | Stretch) -> list[int]:
-    """The largest steps that the run itself logged in it."""
-    if isinstance(piece, Batch):
-        return [] if points.is_system(piece.values) else [max(piece.steps)]
-    return [piece.last_step(name) for name in piece.names if not points.is_system([name])]
+        is_over = self.status != RUNNING  # looked at first: what was logged before is drawn
+        moved = [summary.steps for summary in self.summary.values()]
+        return Frame(self._repr_html_(), repr(self), moved, is_over)

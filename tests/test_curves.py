@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import subprocess
 import sys
+from array import array
 from pathlib import Path
+
+import pytest
 
 from podstack import MLOpsClient, curves
 from podstack.testing.podstack_server import RunningServer
@@ -14,40 +19,72 @@ from podstack.testing.podstack_server import RunningServer
 def test_a_spike_of_one_step_in_a_long_run_stays_in_the_band() -> None:
     values = [1.0] * 100_000
     values[54_321] = 9.0
-    drawn = curves.curve("loss", range(100_000), values)
-    assert len(drawn.buckets) <= curves.BUCKETS
-    assert max(bucket.high for bucket in drawn.buckets) == 9.0
+    buckets = curves.bucketed(range(100_000), values)
+
+    assert len(buckets) <= curves.BUCKETS
+    assert max(bucket.high for bucket in buckets) == 9.0
+
+
+def test_a_bucket_is_the_mean_and_the_extremes_of_its_steps() -> None:
+    steps, values = array("q", range(0, 640, 2)), array("d", range(320))
+
+    assert curves.bucketed(steps, values)[1] == (4, 2.5, 2.0, 3.0)
 
 
 def test_values_that_are_no_numbers_are_left_out_of_a_curve() -> None:
-    drawn = curves.curve("loss", [0, 1, 2, 3], [1.0, math.nan, math.inf, 2.0])
-    assert [bucket.mean for bucket in drawn.buckets] == [1.0, 2.0]
+    buckets = curves.bucketed([0, 1, 2, 3], [1.0, math.nan, math.inf, 2.0])
+
+    assert [bucket.mean for bucket in buckets] == [1.0, 2.0]
 
 
 def test_a_constant_and_the_largest_numbers_have_a_place() -> None:
     for values in ([2.0, 2.0, 2.0], [1.7e308, -1.7e308, 0.0]):
-        html = curves.chart("loss", [curves.curve("loss", [0, 1, 2], values)])
+        buckets = curves.bucketed([0, 1, 2], values)
+        html = curves.chart("loss", [curves.Curve("a", buckets)]) + curves.spark(buckets)
+
         assert "nan" not in html
         assert "inf" not in html
+        assert html.count("<polyline") == 2
 
 
 def test_fewer_than_two_points_make_no_chart() -> None:
-    assert curves.chart("loss", [curves.curve("loss", [0], [1.0])]) == ""
-    assert curves.chart("loss", [curves.curve("loss", [], [])]) == ""
+    one = curves.bucketed([0], [1.0])
+
+    assert curves.chart("loss", [curves.Curve("a", one), curves.Curve("b", [])]) == ""
+    assert curves.spark(one) == ""
 
 
 def test_the_name_of_a_metric_is_text_in_a_chart() -> None:
-    html = curves.chart('"><script>', [curves.curve("</title><script>", [0, 1], [1.0, 2.0])])
-    assert "<script" not in html
+    hostile = curves.Curve("</title><script>", curves.bucketed([0, 1], [1.0, 2.0]))
+
+    assert "<script" not in curves.chart('"><script>', [hostile])
+    assert "<script" not in curves.legend([("</span><script>", curves.Look())])
 
 
 def test_a_link_is_made_for_a_server_only_and_never_tells_a_secret() -> None:
-    assert curves.page_link("/data/store", "projects/p/runs/r") == ""
-    assert curves.page_link("s3://bucket/store", "projects/p/runs/r") == ""
-    link = curves.page_link("https://me:secret@host:8/base/", "projects/p/runs/r")
-    assert 'href="https://host:8/base/projects/p/runs/r"' in link
+    for address in (None, "", "/data/store/runs/r", "s3://bucket/runs/r", "javascript:alert(1)"):
+        assert curves.link(address, "Open") == ""
+    link = curves.link("https://me:secret@host:8/base/runs/r?a=1&b=2", "Open")
+    assert 'href="https://host:8/base/runs/r?a=1&amp;b=2"' in link
     assert "secret" not in link
-    assert "<script" not in curves.page_link('http://h"><script>/', "x")
+    assert "<script" not in curves.link('http://h"><script>/', "<script>")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node runs the colours of the pages")
+def test_a_run_has_the_colour_that_it_has_on_the_pages() -> None:
+    ids = [f"20261123-22153{i % 10}-k3x9q2m{i}" for i in range(40)] + ["a", "my.run_1"]
+    module = Path(curves.__file__).parent / "server/ui/static/core/colors.js"
+    script = (
+        f"import {{ runColors }} from {json.dumps(module.as_uri())};"
+        f"const found = runColors({json.dumps(ids)});"
+        "console.log(JSON.stringify([...found].map(([id, { color, dash }]) => "
+        "[id, color, dash.join(' ')])));"
+    )
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout) == [[id, *look] for id, look in curves.looks(ids).items()]
 
 
 def test_a_run_on_a_server_shows_its_curves_and_the_way_to_its_page(tmp_path: Path) -> None:

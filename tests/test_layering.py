@@ -27,10 +27,12 @@ FLOORS = {
     # one capability each
     3: "store delivery artifacts intake datasets endings display index query compare sync compact"
     " export differences transfer hinting spools tally pending remote_metrics"
+    " overlaid watching comparison_view"
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand
-    4: "stored_run experiment edits views run client sweep_calls sweeps extending __init__",
+    4: "stored_run position experiment edits views run starting client sweep_calls sweeps"
+    " extending __init__",
     # requests, pages, commands, and the helpers for tests
     5: "server cli testing __main__",
 }

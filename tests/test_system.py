@@ -14,8 +14,8 @@ import pytest
 from podstack import MLOpsClient, clock
 from podstack.errors import RunClosedError
 from podstack.journal import Journal
+from podstack.position import position
 from podstack.run import Run
-from podstack.stored_run import position
 from podstack.system import Gpus, Machine, Sampler, container_memory_percent
 from podstack.testing.stage import Stage
 

@@ -8,11 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podstack.index.wire import floats
+from podstack.series import Series
 
 MOST = 4000  # buckets of one series
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64] | Floats
+
+
+def columns_of(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Steps, values and times of a series, not copied; not to be changed."""
+    view = one.view
+    if not len(view):
+        return np.empty(0, np.int64), np.empty(0), np.empty(0)
+    steps = np.frombuffer(view.steps, np.int64)
+    return steps, np.frombuffer(view.values, np.float64), np.frombuffer(view.times, np.float64)
 
 
 def bucketed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,12 +12,10 @@ from starlette.responses import Response
 
 from podstack.errors import NotFoundError, UsageError
 from podstack.metrics import Metrics
-from podstack.series import Series
 from podstack.server.access import VIEWER, Here, Routes
 from podstack.server.buckets import MOST as MOST_BUCKETS
-from podstack.server.buckets import Steps, bucketed
+from podstack.server.buckets import Steps, bucketed, columns_of
 from podstack.server.questions import Text, answer, at_most, reader_of, texts
-from podstack.stored_run import StoredRun
 
 MOST_RUNS = 100  # runs of one answer
 MOST_NAMES = 100  # metrics of one answer
@@ -67,9 +64,15 @@ def overlay(
     missing = []
     for run in ids:
         try:
-            told[run] = _told(reader.run(run), wanted, window)
+            reading = reader.metrics(run)
+            began = reader.row(run).created if window.is_relative else 0.0
         except NotFoundError:
             missing.append(run)
+            continue
+        with reading as found:
+            told[run] = {
+                name: _thinned(found, name, window, began) for name in wanted if name in found
+            }
     return answer({"series": told, "missing": missing})
 
 
@@ -85,15 +88,14 @@ class Window:
     log: bool
     around: bool
 
-
-def _told(run: StoredRun, wanted: Sequence[str], window: Window) -> dict[str, Any]:
-    found = run.metrics
-    began = run.created if window.axis == "relative" and not window.x else 0.0
-    return {name: _thinned(found, name, window, began) for name in wanted if name in found}
+    @property
+    def is_relative(self) -> bool:
+        """Whether x is the time since the run began."""
+        return self.axis == "relative" and not self.x
 
 
 def _thinned(found: Metrics, name: str, window: Window, began: float) -> dict[str, Any]:
-    steps, values, times = _columns(found[name])
+    steps, values, times = columns_of(found[name])
     places, order = _places(found, steps, times, window, began)
     if order is not None:
         steps, values, times = steps[order], values[order], times[order]
@@ -108,10 +110,6 @@ def _thinned(found: Metrics, name: str, window: Window, began: float) -> dict[st
         around=window.around,
         told=None if places is steps else steps,
     )
-
-
-def _columns(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
-    return np.asarray(one.steps), np.asarray(one.values), np.asarray(one.times)
 
 
 def _places(
@@ -131,7 +129,7 @@ def _joined(found: Metrics, x: str, steps: NDArray[np.int64]) -> tuple[Floats, N
     """The values of another metric at some steps, and the points that have one."""
     if x not in found:
         return np.empty(0), np.empty(0, np.intp)
-    others, places, _ = _columns(found[x])
+    others, places, _ = columns_of(found[x])
     _, mine, theirs = np.intersect1d(steps, others, assume_unique=True, return_indices=True)
     mine, theirs = mine[kept := np.isfinite(places[theirs])], theirs[kept]
     order = np.argsort(places[theirs], kind="stable")

@@ -16,6 +16,8 @@ from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import Answer, ask
 from podstack.verify import DAMAGED, WARNING, verify
 
+HOSTILE = "<script>alert(1)</script>\u202e\U0001f600 '\"&"
+
 
 class Pages:
     """A server over a store with one run, and the requests that a page makes of it."""
@@ -54,11 +56,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 def test_an_alert_is_tried_made_and_removed(pages: Pages) -> None:
     url = f"runs/{pages.run}/alerts"
     tried = pages.send("POST", f"{url}/test", {"condition": "loss > 3.5"}).json["firings"]
-    made = pages.send("POST", url, {"condition": "loss > 3.5", "message": "high"})
+    made = pages.send("POST", url, {"condition": "loss > 3.5", "message": HOSTILE})
 
     assert [firing["step"] for firing in tried] == [3]
     assert made.status == 201
-    assert "loss > 3.5" in [alert.condition for alert in pages.client.get_run(pages.run).alerts]
+    kept = {one.condition: one.message for one in pages.client.get_run(pages.run).alerts}
+    assert kept["loss > 3.5"] == HOSTILE
     assert pages.send("DELETE", f"{url}/{made.json['id']}").status == 200
     assert len(pages.client.get_run(pages.run).alerts) == 1
 
@@ -74,6 +77,13 @@ def test_52_53_a_condition_that_is_none_is_422_and_nothing_is_kept(
         answer = pages.send("POST", f"runs/{pages.run}/{path}", {"condition": condition})
         assert answer.status == 422, answer.raw
     assert len(pages.client.get_run(pages.run).alerts) == 1
+
+
+def test_a_condition_that_is_none_is_told_with_its_place(pages: Pages) -> None:
+    told = pages.send("POST", f"runs/{pages.run}/alerts", {"condition": "loss <"})
+
+    assert told.status == 422
+    assert "loss <" in told.json["error"]["message"]
 
 
 def test_what_fired_in_a_project_is_told_newest_first(pages: Pages) -> None:
@@ -93,21 +103,21 @@ GRID = {"x": {"values": [1, 2, 3]}, "y": {"values": ["a", "b"]}}
 
 
 def sweep_of(parameters: Any, **words: Any) -> dict[str, Any]:
-    return {
-        "strategy": "grid",
-        "parameters": parameters,
-        "objective_metric": "loss",
-        **words,
-    }
+    return {"strategy": "grid", "parameters": parameters, "objective_metric": "loss", **words}
 
 
 def test_a_sweep_is_checked_made_and_stopped(pages: Pages) -> None:
     body = sweep_of(GRID)
-    assert pages.send("POST", "sweeps/check", body).json == {"trials": 6, "errors": {}}
-    id = pages.send("POST", "sweeps", body).json["id"]
+    checked = pages.send("POST", "sweeps/check", body).json
+    assert (checked["trials"], checked["errors"], checked["fields"]) == (6, {}, {})
+    assert pages.send("POST", "experiments", {"name": "swept"}).status == 201
+    named = {**body, "experiment": "swept", "name": HOSTILE}
+    id = pages.send("POST", "sweeps", named).json["id"]
     sweep = pages.client.get_sweep(id)
 
+    assert (sweep.name, sweep.experiment_id) == (HOSTILE, "swept")
     assert (sweep.definition.user, sweep.progress.total) == ("pat", 6)
+    assert pages.send("GET", f"sweeps/{id}").json["user"] == "pat"
     assert sweep.suggest() is not None
     assert pages.send("POST", f"sweeps/{id}/stop", {"reason": "enough"}).json["status"] == "stopped"
     assert sweep.stop_reason == "enough"
@@ -119,10 +129,35 @@ def test_58_a_grid_of_2_to_the_300_is_counted_and_not_made(pages: Pages) -> None
     told = pages.send("POST", "sweeps/check", sweep_of(huge, max_trials=5)).json
     alone = pages.send("POST", "sweeps/check", sweep_of(huge)).json
 
-    assert told == {"trials": 5, "errors": {}}
+    assert (told["trials"], told["errors"], told["fields"]) == (5, {}, {})
     assert alone["trials"] == str(2**300)
-    assert "max_trials" in alone["errors"][""]
+    assert "max_trials" in alone["fields"]["max_trials"]
     assert pages.send("POST", "sweeps", sweep_of(huge)).status == 422
+
+
+def test_a_random_sweep_has_the_trials_that_it_may_take(pages: Pages) -> None:
+    space = {"lr": {"min": 0.001, "max": 0.1, "distribution": "log_uniform"}}
+    body = sweep_of(space, strategy="random", max_trials=5)
+
+    assert pages.send("POST", "sweeps/check", body).json == {"trials": 5, "errors": {}}
+    assert pages.client.get_sweep(pages.send("POST", "sweeps", body).json["id"]).max_trials == 5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wrong"),
+    [
+        ({"lr": {"min": 1, "max": 0}, "b": 1}, ["lr"]),
+        ({"lr": {"min": -1.0, "max": 1.0, "distribution": "log_uniform"}, "c": {"values": []}},
+         ["c", "lr"]),
+        ({}, [""]),
+    ],
+)  # fmt: skip
+def test_each_wrong_parameter_of_a_random_space_is_told(
+    pages: Pages, parameters: Any, wrong: list[str]
+) -> None:
+    told = pages.send("POST", "sweeps/check", sweep_of(parameters, strategy="random")).json
+
+    assert sorted(told["errors"]) == wrong
 
 
 def test_58_what_is_wrong_with_a_space_is_told_by_parameter(pages: Pages) -> None:

@@ -11,7 +11,6 @@ import { Flags } from "./flags.js";
 import { Layer } from "./layers.js";
 import { listen } from "./line_input.js";
 import { cursor, cutsOf, flags, frameOf, paint } from "./line_paint.js";
-import { SvgContext } from "./svg.js";
 
 const LISTED = 14; // series that a tooltip names
 const NEAR = 5; // pixels from a flag that are at it
@@ -177,27 +176,9 @@ export class LineChart {
     this.onZoom(range);
   }
 
-  /** @returns {Promise<Blob>} a picture on the colour of its card */
-  toPNG() {
-    const { canvas } = this.layer;
-    const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-    const ctx = copy.getContext("2d");
-    ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--card").trim() || "#fff";
-    ctx.fillRect(0, 0, copy.width, copy.height);
-    ctx.drawImage(canvas, 0, 0);
-    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
-  }
-
-  /** @returns {string} */
-  toSVG() {
-    const { width, height } = this.layer;
-    const ctx = new SvgContext(width, height);
-    const colors = { line: "#dfe3e8", muted: "#5b6676", text: "#1b2430", danger: "#b3261e", accent: "#2f5fd0", warning: "#8a5a00" };
-    const frame = frameOf(width, height, { ...this.view, x: this.range, y: this.y });
-    paint(ctx, colors, frame, this.all, { ...this.view, hover: null, dim: false });
-    flags(ctx, colors, frame, this.flagged);
-    return ctx.text(this.title);
-  }
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.layer]; }
+  get legend() { return this.all.length > 1 ? this.all : []; }
 
   /** @returns {{head: string[], rows: (number|null)[][]}} a row for each x */
   toTable() {

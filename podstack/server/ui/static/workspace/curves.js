@@ -1,7 +1,7 @@
 /** The buckets of the drawn runs: fetched once for each metric and zoom, six metrics at a time. */
 
 import { real } from "../compare/data.js";
-import { grouped, groupsOf } from "../compare/grouping.js";
+import { grouped } from "../compare/grouping.js";
 import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
 
@@ -30,6 +30,11 @@ export class Curves {
     const key = JSON.stringify(this.window);
     if (key !== this.key) this.known.clear();
     this.key = key;
+  }
+
+  /** Some runs have more points by now: they are asked for again. */
+  forget(ids) {
+    for (const known of this.known.values()) for (const id of ids) known.delete(id);
   }
 
   has(name) { return this.view.drawn.every((id) => this.known.get(name)?.has(id)); }
@@ -72,7 +77,7 @@ export class Curves {
 
   groups(known, ids) {
     const { compared, state } = this.view;
-    const found = [...groupsOf(this.view, `params.${state.group}`, ids.map((id) => compared.places.get(id)))];
+    const found = [...this.view.groupsOf(ids.map((id) => compared.places.get(id)))];
     const colors = runColors(found.map(([label]) => label));
     const series = found.map(([label, runs]) => {
       const curves = runs.map((at) => known.get(compared.ids[at]));

@@ -1,6 +1,6 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { menuButton, toggleTable } from "../charts/card_menu.js";
+import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
@@ -9,7 +9,7 @@ import { batches, sectionsOf } from "./choices.js";
 import { pins } from "./pins.js";
 
 const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
-const DRAWN = ["runs", "x", "smooth", "log", "logx", "fit", "group", "band", "zoom"];
+const DRAWN = ["runs", "x", "smooth", "log", "logx", "fit", "group", "band", "zoom", "colors", "points"];
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
@@ -73,7 +73,7 @@ export class Sections {
     const note = el("p", { class: "chart-note", role: "alert", hidden: true });
     const facts = el("span", { class: "card-facts muted" });
     const busy = el("span", { class: "chart-busy", "aria-hidden": "true" }, "Loading finer data …");
-    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false };
+    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false, link: () => linkTo(name) };
     const caption = el("figcaption", {}, el("span", { class: "cut", title: name }, name), facts, menuButton(name, card, this.pins));
     const figure = (card.figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, caption, host, busy, note));
     this.watch.observe(figure);
@@ -94,6 +94,7 @@ export class Sections {
       names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
       const lacking = names.filter((name) => !this.curves.has(name) && !this.cards.get(name).isAsked);
       lacking.forEach((name) => { this.mark(name, true); this.preview(this.cards.get(name).chart); });
+      this.isGrowing = false;
       batches(lacking, BATCH).forEach((part) => this.load(part));
     });
   }
@@ -104,11 +105,11 @@ export class Sections {
     if (chart?.view.x === x && chart.view.logX === this.view.isLogX) chart.setView({ range: zoom.length ? zoom : null });
   }
 
-  /** A chart that is asked for is dimmed, and is not asked for again meanwhile. */
+  /** A chart that is asked for is dimmed, unless it only grows, and is not asked for again meanwhile. */
   mark(name, isAsked) {
     const card = this.cards.get(name);
     card.isAsked = isAsked;
-    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null);
+    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null && !this.isGrowing);
     card.figure.setAttribute("aria-busy", String(isAsked));
   }
 
@@ -131,6 +132,7 @@ export class Sections {
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
     card.chart.setView({ x, smooth, logX: this.view.isLogX, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
+    refreshTable(card);
     if (this.pinned !== null) card.chart.setCursor(this.pinned);
     this.onCursor(null);
     const isWhole = !zoom.length && (TIMES.has(x) || x === "step"); // else they would be of a part
