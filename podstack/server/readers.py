@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
-from podstack.clock import monotonic
+from podstack.clock import monotonic, now
 from podstack.errors import NotFoundError
 from podstack.index import Index, RunRow
 from podstack.metrics import Metrics
 from podstack.server.generations import Generations
 from podstack.server.kept_metrics import KeptMetrics
+from podstack.server.remembered import Remembered, Value
 from podstack.server.stores import Stores
 from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
@@ -54,14 +56,33 @@ class SharedIndex(Index):
 class ProjectReader:
     """Reads one project. Safe from threads."""
 
-    def __init__(self, store: Store, kept: KeptMetrics | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kept: KeptMetrics | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self.store = store
         self.index = SharedIndex(store)
-        self._kept = kept or KeptMetrics()
         self.generations = Generations()
+        self._kept = kept or KeptMetrics()
+        self._remembered = remembered or Remembered()
         self.sweeps = SharedSweeps(store)
         self._runs: OrderedDict[str, StoredRun] = OrderedDict()
         self._lock = threading.Lock()
+
+    def remembered(
+        self, question: Hashable, make: Callable[[], Value], size: Callable[[Value], int]
+    ) -> Value:
+        """The answer to a question, made once for each state of the index; see `Remembered.of`."""
+        key = (self.store.settings.project, question)
+        return self._remembered.of(self.index, key, make, size)
+
+    def generation(self) -> str:
+        """The generation that the runs are in; the index has to be fresh."""
+        return self.remembered(
+            "generation", lambda: self.generations.look(self.index.stamps()), len
+        )
 
     def row(self, run_id: str) -> RunRow:
         """
@@ -69,6 +90,12 @@ class ProjectReader:
             NotFoundError: there is no such run, or it was purged.
         """
         self.index.refresh()
+        row = self.remembered(("row", run_id), lambda: self._row(run_id), lambda r: len(repr(r)))
+        if row.ended is None:
+            return row._replace(duration=max(0.0, now() - row.created))
+        return row
+
+    def _row(self, run_id: str) -> RunRow:
         found = self.index.rows([run_id])
         if not found:
             raise NotFoundError.among(
@@ -108,22 +135,21 @@ class Readers:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self.kept = KeptMetrics()
+        self._kept = KeptMetrics()
+        self._remembered = Remembered()
         self._open: OrderedDict[str, ProjectReader] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, project: str) -> ProjectReader:
         with self._lock:
-            reader = self._open.pop(project, None) or ProjectReader(
-                self._stores.of(project), self.kept
-            )
+            reader = self._open.pop(project, None) or self._opened(project)
             self._open[project] = reader
             while len(self._open) > _PROJECTS:
                 self._open.popitem(last=False)
             return reader
 
     def _opened(self, project: str) -> ProjectReader:
-        return ProjectReader(self._stores.of(project), self.kept)
+        return ProjectReader(self._stores.of(project), self._kept, self._remembered)
 
     def wrote(self, project: str, key: str) -> None:
         """An object of a project was written through this server.

@@ -18,6 +18,7 @@ from podstack.index.overview import Reached
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
 from podstack.server.objectives import stated
 from podstack.server.questions import experiment_of, reader_of
+from podstack.server.readers import ProjectReader
 from podstack.server.ui.rendering import page
 from podstack.server.ui.shell_pages import project_names
 from podstack.sweeps.records import Objective
@@ -31,7 +32,7 @@ routes = Routes(prefix="")
 @routes.add("GET", "/projects/{project}/experiments", VIEWER)
 def experiments_page(here: Here, request: Request) -> Response:
     """All experiments of a project; archived and deleted ones are among the data."""
-    rows = _rows(here)
+    rows = rows_of(reader_of(here))
     listed = [row for row in rows if not row["archived"] and not row["deleted"]]
     return page(
         here,
@@ -74,11 +75,12 @@ def experiment_settings(here: Here, request: Request, experiment: str) -> Respon
     )
 
 
-def _rows(here: Context) -> list[dict[str, Any]]:
-    reader = reader_of(here)
+def rows_of(reader: ProjectReader) -> list[dict[str, Any]]:
+    """Every experiment, with when its runs began and its best value."""
     index = reader.index
     index.refresh()
-    began, reached, said = index.starts(), index.reached(), stated(reader)
+    began, reached = reader.remembered("overview", lambda: (index.starts(), index.reached()), _size)
+    said = stated(reader)
     return [
         {
             **row._asdict(),
@@ -87,6 +89,12 @@ def _rows(here: Context) -> list[dict[str, Any]]:
         }
         for row in index.experiments()
     ]
+
+
+def _size(overview: tuple[dict[str, list[float]], dict[str, list[Reached]]]) -> int:
+    """About how many bytes it takes."""
+    began, reached = overview
+    return 32 * sum(map(len, began.values())) + 300 * sum(map(len, reached.values()))
 
 
 def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:

@@ -1,0 +1,70 @@
+"""Answers that are kept for as long as the index is what it was when they were made.
+
+A cache and no more: whatever anybody writes into the index ends it. At most so many bytes are kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
+
+from podstack.index import Index
+
+MOST_BYTES = 64 << 20  # of all projects: ten tables of ten thousand runs
+
+Value = TypeVar("Value")
+
+
+class _Entry(NamedTuple):
+    edition: Hashable
+    value: Any
+    size: int
+
+
+class Remembered:
+    """What was asked last, by key. Safe from threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._held = 0
+        self._kept: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(
+        self,
+        index: Index,
+        key: Hashable,
+        make: Callable[[], Value],
+        size: Callable[[Value], int],
+    ) -> Value:
+        """What `make` made last, unless the index has become another one since.
+
+        Args:
+            key: names the question, the project included.
+            size: about how many bytes a value takes.
+        """
+        edition = index.edition  # before the value, which is then never older than it
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None and known.edition == edition:
+                self._kept.move_to_end(key)
+                value: Value = known.value
+                return value
+        value = make()
+        self._keep(key, _Entry(edition, value, size(value)))
+        return value
+
+    @property
+    def bytes_held(self) -> int:
+        with self._lock:
+            return self._held
+
+    def _keep(self, key: Hashable, entry: _Entry) -> None:
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self._held += entry.size - (before.size if before else 0)
+            self._kept[key] = entry
+            while self._held > self._most:
+                self._held -= self._kept.popitem(last=False)[1].size
