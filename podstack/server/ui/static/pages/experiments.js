@@ -9,7 +9,7 @@ import { mayEdit, page, projectUrl } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { askTags, change, create, edit } from "../experiments/edit.js";
-import { counts, shown, snippet, STATUSES, tagCounts } from "../experiments/rows.js";
+import { counts, inPlace, shown, snippet, STATUSES, tagCounts } from "../experiments/rows.js";
 import { table } from "../experiments/table.js";
 
 const rows = new Map(page.data.experiments.map((row) => [row.id, row]));
@@ -19,9 +19,11 @@ const host = $("#experiments");
 const all = () => [...rows.values()];
 let last = null; // the row that a range of a shift-click begins at
 
-function draw() {
+/** isLive: nobody asked for it, so rows stay in their places while somebody points at them. */
+function draw(isLive = false) {
   const alive = all().filter((row) => !row.deleted);
-  const found = shown(all(), view);
+  const isHeld = isLive && host.matches(":hover, :focus-within");
+  const found = isHeld ? inPlace(shown(all(), view), $$("tbody tr", host).map((tr) => tr.dataset.id)) : shown(all(), view);
   $("#tools").hidden = rows.size === 0;
   for (const id of chosen) if (!found.some((row) => row.id === id)) chosen.delete(id);
   if (!alive.length && view.status !== "deleted") return teach();
@@ -188,7 +190,7 @@ async function look() {
   const { experiments } = await get("/experiments", { deleted: true });
   const news = experiments.filter((row) => JSON.stringify(facts(row, row)) !== JSON.stringify(facts(rows.get(row.id), row)));
   for (const row of news) rows.set(row.id, { starts: [], best: null, ...rows.get(row.id), ...row });
-  if (news.length && !document.querySelector(".menu, dialog[open]")) draw();
+  if (news.length && !document.querySelector(".menu, dialog[open]")) draw(true);
   return news.length > 0;
 }
 
