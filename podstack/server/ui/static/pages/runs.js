@@ -4,7 +4,7 @@ import { runColors } from "../core/colors.js";
 import { copy } from "../core/copy.js";
 import { $, clear, el, on } from "../core/dom.js";
 import { integer } from "../core/format.js";
-import { bind } from "../core/keys.js";
+import { bindKeys } from "../core/keys.js";
 import { openMenu } from "../core/menu.js";
 import { mayEdit, page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
@@ -226,16 +226,18 @@ function moved(by) {
   draw();
 }
 
-bind("j", () => moved(1), "Next run");
-bind("k", () => moved(-1), "Previous run");
-bind("x", () => { if (at >= 0 && view) selection.toggle(shownIds(), at, false); }, "Select the run");
-bind("Enter", (event) => {
+function opened(event) {
   const id = at >= 0 && view ? shownIds()[at] : "";
   if (!id || /^(A|BUTTON)$/.test(event.target.tagName)) return false;
   location.assign(runUrl(id));
   return true;
-}, "Open the run");
-bind("c", () => { if (selection.size) location.assign(compareUrl()); }, "Compare the selected runs");
-bind("/", () => { box.input.focus(); box.input.select(); }, "Filter");
-bind("o", () => { columns(); }, "Choose columns");
-if (mayEdit()) bind("Delete", () => { if (selection.size) remove([...selection.ids], again); }, "Delete the selected runs");
+}
+
+bindKeys("runs", {
+  "/": () => { box.input.focus(); box.input.select(); },
+  j: () => moved(1), k: () => moved(-1), Enter: opened,
+  x: () => { if (at >= 0 && view) selection.toggle(shownIds(), at, false); },
+  c: () => { if (selection.size) location.assign(compareUrl()); },
+  o: () => { columns(); },
+});
+if (mayEdit()) bindKeys("runs", { Delete: () => { if (selection.size) remove([...selection.ids], again); } });
