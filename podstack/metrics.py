@@ -18,13 +18,17 @@ class Metrics(Mapping[str, Series]):
     """The metrics of a run by name, in the order they came, as of the moment of asking."""
 
     def __init__(
-        self, logs: Sequence[Log], again: Callable[[], Sequence[Log]] | None = None
+        self,
+        logs: Sequence[Log],
+        again: Callable[[], Sequence[Log]] | None = None,
+        version: object = None,
     ) -> None:
         """
         Args:
             again: gives the logs as they are now, where compaction moved some of these.
+            version: what stands for these logs and for no others.
         """
-        self._logs, self._again = logs, again
+        self._logs, self._again, self.version = logs, again, version
         self._names = dict.fromkeys(
             name
             for _, pieces in logs
@@ -54,6 +58,11 @@ class Metrics(Mapping[str, Series]):
                     raise
                 self._logs = self._again()
         return gathered(name, self._logs)
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of the columns that were put together so far, and are kept for the next look."""
+        return sum(series.bytes_held for series in list(self._series.values()))
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

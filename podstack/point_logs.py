@@ -33,6 +33,16 @@ class _SegmentLog(GrowingLog):
     def seal(self) -> tuple[int, int]:
         return self.offset, self.checksum
 
+    def add(self, batches: list[Batch]) -> None:
+        """Keep them. Small ones become large ones, so that a log read line by line has few.
+
+        A batch that was handed out is never changed: two are joined into a third.
+        """
+        self.batches += batches
+        while len(self.batches) > 1 and _are_joined(*self.batches[-2:]):
+            last = self.batches.pop()
+            self.batches[-1] = points.joined(self.batches[-1], last)
+
 
 class PointLogs:
     """The points of one run, by writer, as far as they were read.
@@ -50,6 +60,7 @@ class PointLogs:
         self._seals: dict[str, Any] = {}
         self._accepted: set[tuple[str, Gap]] = set()  # gaps that are there whenever one looks
         self._told: set[object] = set()
+        self._version = object()  # another one whenever something was found
         self._lock = threading.RLock()
         renew_in_child(self)
 
@@ -70,7 +81,15 @@ class PointLogs:
             self._seals = seals
             self._look(set(writers))
             self._check()
-            return self._state() != before
+            is_new = self._state() != before
+            if is_new:
+                self._version = object()
+            return is_new
+
+    def as_of(self) -> tuple[object, list[Log]]:
+        """The logs, and what stands for them: the same object for as long as nothing was found."""
+        with self._lock:
+            return self._version, self.logs()
 
     def logs(self) -> list[Log]:
         """(writer, what it logged in order) for all writers: batches, and stretches of ranges."""
@@ -216,7 +235,7 @@ class PointLogs:
         if segment.tag != info.tag:
             return False
         self._segments[place] = segment
-        segment.batches += batches
+        segment.add(batches)
         segment.count_damaged(damaged, f"{info.key} in {self._backend.url}")
         return True
 
@@ -296,6 +315,14 @@ class PointLogs:
     def _state(self) -> list[object]:
         offsets = {place: segment.offset for place, segment in self._segments.items()}
         return [len(self._distrusted), offsets, set(self._parts)]
+
+
+def _are_joined(one: Batch, next: Batch) -> bool:
+    """Whether to join two: where the second is as large as the first, so each point moves rarely.
+
+    (A point is copied once for each doubling of what it is in.)
+    """
+    return one.values.keys() == next.values.keys() and len(next.steps) >= len(one.steps)
 
 
 def _within(gap: Gap, ranges: Iterable[Range]) -> bool:

@@ -53,6 +53,12 @@ class Batch(NamedTuple):
             column.extend(other.values[name])
 
 
+def joined(one: Batch, next: Batch) -> Batch:
+    """Both as one, of arrays of its own; they hold the same names."""
+    values = {name: column + next.values[name] for name, column in one.values.items()}
+    return Batch(one.steps + next.steps, one.times + next.times, values)
+
+
 def is_system(names: Iterable[str]) -> bool:
     """Whether all of these metrics are the machine's, so that their steps are not the run's."""
     return all(name.startswith(SYSTEM) for name in names)

@@ -99,9 +99,13 @@ class Series:
             self.summary = summary
 
     @cached_property
+    def arrived(self) -> Columns:
+        """Every point ever logged, in the order of arrival; not to be changed."""
+        return self._columns() if callable(self._columns) else self._columns
+
+    @cached_property
     def _raw(self) -> Columns:
-        columns = self._columns() if callable(self._columns) else self._columns
-        return columns if columns.rises else _in_step_order(columns)
+        return self.arrived if self.arrived.rises else _in_step_order(self.arrived)
 
     @cached_property
     def _view(self) -> Columns:
@@ -120,14 +124,20 @@ class Series:
         return _public("float64", self._view.times)
 
     @property
+    def view(self) -> Columns:
+        """What `steps`, `values` and `times` have, as three columns; not to be changed."""
+        return self._view
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of the columns that were put together for it so far, and are kept with it."""
+        known = {id(kept): kept for name in _KEPT if (kept := self.__dict__.get(name)) is not None}
+        return sum(len(kept) * _WIDTHS.get(type(kept), 8) for kept in known.values())
+
+    @property
     def columns(self) -> Columns:
         """What `raw` has, as three columns; not to be changed."""
         return self._raw
-
-    @property
-    def arrived(self) -> Columns:
-        """Every point ever logged, in the order of arrival; not to be changed."""
-        return self._columns() if callable(self._columns) else self._columns
 
     @property
     def raw(self) -> list[Point]:
@@ -181,6 +191,17 @@ class Series:
             f"last {s.last:.4g} at {s.last_step}, "
             f"min {s.min:.4g} at {s.min_step}, max {s.max:.4g} at {s.max_step}"
         )
+
+
+_KEPT = (
+    "arrived",
+    "_raw",
+    "_view",
+    "steps",
+    "values",
+    "times",
+)  # what a series keeps of its points
+_WIDTHS: dict[type, int] = {Columns: 24}  # bytes of a point in it; 8 in an array
 
 
 class Stretch(Protocol):

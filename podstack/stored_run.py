@@ -144,6 +144,19 @@ class StoredRun:
             return RemoteMetrics(server, self._store.settings.project, self.id, self._logs)
         return Metrics(self._logs(), self._logs)
 
+    def metrics_from(self, known: Metrics | None) -> Metrics:
+        """All metrics as of now; `known`, where these still are what they are.
+
+        For those who ask again and again: what a `Metrics` has put together it keeps.
+        """
+        if self._store.who_answers_for(self.id) is not None:
+            return self.metrics
+        self._refresh()
+        version, logs = self._point_logs.as_of()
+        if known is not None and known.version is version:
+            return known
+        return Metrics(logs, self._logs, version)
+
     @property
     def bytes_read(self) -> int:
         """Bytes of points that were read so far and are kept, as a measure of memory."""
@@ -329,9 +342,12 @@ class StoredRun:
     # Inside --------------------------------------------------------------------------------
 
     def _logs(self) -> list[Log]:
+        self._refresh()
+        return self._point_logs.logs()
+
+    def _refresh(self) -> None:
         fold = self._fold()
         self._point_logs.refresh(fold.below("seals"), fold.below("writers"))
-        return self._point_logs.logs()
 
     def _fold(self) -> Fold:
         return self._meta.fold()

@@ -340,3 +340,34 @@ def test_hints_belong_to_one_run_only(store: Counting) -> None:
 
     assert [writer for writer, _ in reader.hints("a")] == ["w-a"]
     assert [writer for writer, _ in reader.hints("a.b")] == ["w-a-b"]
+
+
+def test_a_log_that_is_read_line_by_line_is_kept_in_few_pieces(
+    store: Counting, logs: PointLogs, tmp_path: Path
+) -> None:
+    key = put(store, "a", 0, lines(0, 1))
+    handed_out = []
+    for step in range(1, 200):
+        logs.refresh({})
+        handed_out += [
+            (piece, list(piece.steps)) for _, batches in logs.batches() for piece in batches
+        ]
+        append(tmp_path, key, lines(step, step + 1))
+
+    assert steps(logs) == list(range(200))
+    assert len(logs.batches()[0][1]) <= 8  # as many as 200 has binary digits
+    assert all(list(piece.steps) == before for piece, before in handed_out)  # nobody's changed
+
+
+def test_what_stands_for_the_points_is_another_object_only_after_something_new(
+    store: Counting, logs: PointLogs, tmp_path: Path
+) -> None:
+    key = put(store, "a", 0, lines(0, 3))
+    logs.refresh({})
+    version, _ = logs.as_of()
+    logs.refresh({})
+    assert logs.as_of()[0] is version
+    append(tmp_path, key, lines(3, 4))
+    logs.refresh({})
+
+    assert logs.as_of()[0] is not version

@@ -8,11 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podstack.index.wire import floats
+from podstack.series import Series
 
 MOST = 4000  # buckets of one series
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64] | Floats
+
+
+def columns_of(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Steps, values and times of a series, not copied; not to be changed."""
+    view = one.view
+    if not len(view):
+        return np.empty(0, np.int64), np.empty(0), np.empty(0)
+    steps = np.frombuffer(view.steps, np.int64)
+    return steps, np.frombuffer(view.values, np.float64), np.frombuffer(view.times, np.float64)
 
 
 def bucketed(
@@ -23,8 +33,18 @@ def bucketed(
     count: int,
     start: float | None,
     stop: float | None,
+    log: bool = False,
+    around: bool = False,
+    told: Floats | NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
     """At most `count` buckets of the points with `start <= step <= stop`.
+
+    Args:
+        steps: where each point stands, in ascending order; steps, or any other places.
+        log: ranges of one ratio instead of one width; what is not above zero is left out.
+        around: also the points next to the range, each as a bucket, so that a line goes on to the
+            edges of a zoomed chart.
+        told: a further column, of which the answer's `step` has the value of each first point.
 
     Returns:
         Columns of one length. x and time: of the bucket's first point; mean, min, max: over its
@@ -34,11 +54,20 @@ def bucketed(
     """
     low = 0 if start is None else int(np.searchsorted(steps, start, "left"))
     high = len(steps) if stop is None else int(np.searchsorted(steps, stop, "right"))
+    if log:
+        low = max(low, int(np.searchsorted(steps, 0, "right")))
+    high = max(low, high)
+    begins = low + _begins(steps[low:high], count, log)
+    if around:
+        before = [low - 1] if low > 0 and not (log and steps[low - 1] <= 0) else []
+        after = [high] if high < len(steps) else []
+        begins, high = np.array([*before, *begins, *after], np.int64), high + len(after)
+    if not len(begins):
+        names = ("x", "time", "mean", "last", "min", "max", "count", "odd")
+        return {name: [] for name in names} | ({} if told is None else {"step": []})
+    ends = np.append(begins[1:], high)
+    low, begins, ends = int(begins[0]), begins - begins[0], ends - begins[0]
     steps, values, times = steps[low:high], values[low:high], times[low:high]
-    if not len(steps):
-        return {name: [] for name in ("x", "time", "mean", "last", "min", "max", "count", "odd")}
-    begins = _begins(steps, count)
-    ends = np.append(begins[1:], len(steps))
     finite = np.isfinite(values)
     known = np.add.reduceat(finite.astype(np.int64), begins)
     shares = np.maximum(known, 1).repeat(ends - begins)  # divided first: a sum may overflow
@@ -54,14 +83,15 @@ def bucketed(
         "max": floats(np.where(known > 0, highest, np.nan).tolist()),
         "count": (ends - begins).tolist(),
         "odd": (ends - begins - known).tolist(),
-    }
+    } | ({} if told is None else {"step": told[low:high][begins].tolist()})
 
 
-def _begins(steps: Steps, count: int) -> NDArray[np.int64]:
+def _begins(steps: Steps, count: int, log: bool) -> NDArray[np.int64]:
     """Where each bucket begins; every point is one, where they are no more than the buckets."""
     if len(steps) <= count:
         return np.arange(len(steps))
-    edges = np.linspace(float(steps[0]), float(steps[-1]), count, endpoint=False)
+    spaced = np.geomspace if log else np.linspace
+    edges = spaced(float(steps[0]), float(steps[-1]), count, endpoint=False)
     begins = np.searchsorted(steps.astype(np.float64), edges, "left")
     begins[0] = 0
     return np.unique(np.minimum(begins, len(steps) - 1))

@@ -49,12 +49,16 @@ def compared_columns(
     filter: Text = "",
     order_by: Text = "-created",
     limit: Limit = DEFAULT,
+    since: str = "",
 ) -> Response:
     """The runs of these ids in their order, or else those of an experiment that match a filter.
 
     `missing` are the ids that there is no run of; `total` is how many there are without the limit.
+    since: the `generation` of an earlier answer. 204 where nothing changed, else `changed` are the
+    runs that did; null where that generation is unknown.
     """
-    return answer(columns_for(here, runs, experiment, filter, order_by, limit))
+    told = columns_for(here, runs, experiment, filter, order_by, limit, since)
+    return Response(status_code=204) if told is None else answer(told)
 
 
 def columns_for(
@@ -64,8 +68,12 @@ def columns_for(
     filter: str = "",
     order_by: str = "-created",
     limit: int = DEFAULT,
-) -> dict[str, Any]:
+    since: str = "",
+) -> dict[str, Any] | None:
     """What `compare/columns` answers, also for the page that carries it along.
+
+    Returns:
+        None where nothing changed since then.
 
     Raises:
         UsageError: it says no runs, or the filter or the order cannot be read.
@@ -74,12 +82,27 @@ def columns_for(
     wanted = list(dict.fromkeys(at_most("runs", texts(runs), MOST)))
     reader = reader_of(here)
     reader.index.refresh()
+    generation = reader.generations.look(reader.index.stamps())
+    changed = reader.generations.since(since) if since else None
+    if changed is not None and (not changed or (wanted and changed.isdisjoint(wanted))):
+        return None
     if wanted:
         rows = reader.index.rows(wanted)
-        found = {row.id for row in rows}
-        return as_columns(rows, [run for run in wanted if run not in found], len(rows))
-    rows, total = _matching(reader, experiment, filter, order_by, limit)
-    return as_columns(rows, [], total)
+        total = len(rows)
+    else:
+        rows, total = _matching(reader, experiment, filter, order_by, limit)
+    told = as_columns(rows, _lacking(wanted, rows), total)
+    return told | {"generation": generation, "changed": _told(changed, rows)}
+
+
+def _lacking(wanted: Sequence[str], rows: Sequence[RunRow]) -> list[str]:
+    found = {row.id for row in rows}
+    return [run for run in wanted if run not in found]
+
+
+def _told(changed: set[str] | None, rows: Sequence[RunRow]) -> list[str] | None:
+    """The runs of an answer that changed, in its order."""
+    return None if changed is None else [row.id for row in rows if row.id in changed]
 
 
 def _matching(

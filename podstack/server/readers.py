@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 
 from podstack.clock import monotonic
 from podstack.errors import NotFoundError
 from podstack.index import Index, RunRow
+from podstack.metrics import Metrics
 from podstack.server.generations import Generations
+from podstack.server.kept_metrics import KeptMetrics
 from podstack.server.stores import Stores
 from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
@@ -51,9 +54,10 @@ class SharedIndex(Index):
 class ProjectReader:
     """Reads one project. Safe from threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: KeptMetrics | None = None) -> None:
         self.store = store
         self.index = SharedIndex(store)
+        self._kept = kept or KeptMetrics()
         self.generations = Generations()
         self.sweeps = SharedSweeps(store)
         self._runs: OrderedDict[str, StoredRun] = OrderedDict()
@@ -84,6 +88,14 @@ class ProjectReader:
             self._close_some()
             return run
 
+    def metrics(self, run_id: str) -> AbstractContextManager[Metrics]:
+        """All metrics of a run as of now, for a block that takes points from them.
+
+        Raises:
+            NotFoundError: there is no such run, or it was purged.
+        """
+        return self._kept.of(self.store.settings.project, self.run(run_id))
+
     def _close_some(self) -> None:
         """Forget the runs that were asked for longest ago, where all are too much to keep."""
         held = sum(run.bytes_read for run in self._runs.values())
@@ -96,16 +108,22 @@ class Readers:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
+        self.kept = KeptMetrics()
         self._open: OrderedDict[str, ProjectReader] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, project: str) -> ProjectReader:
         with self._lock:
-            reader = self._open.pop(project, None) or ProjectReader(self._stores.of(project))
+            reader = self._open.pop(project, None) or ProjectReader(
+                self._stores.of(project), self.kept
+            )
             self._open[project] = reader
             while len(self._open) > _PROJECTS:
                 self._open.popitem(last=False)
             return reader
+
+    def _opened(self, project: str) -> ProjectReader:
+        return ProjectReader(self._stores.of(project), self.kept)
 
     def wrote(self, project: str, key: str) -> None:
         """An object of a project was written through this server.

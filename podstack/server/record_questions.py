@@ -8,6 +8,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from podstack import clock
+from podstack.alerts import Alert, Firing
 from podstack.edits import author_of
 from podstack.index import RunRow
 from podstack.index.wire import plain
@@ -46,6 +47,28 @@ def history(here: Here, run: str, path: Text) -> Response:
         for change in found
     ]
     return answer({"changes": told})
+
+
+@routes.add("GET", "/projects/{project}/runs/{run}/flags", VIEWER)
+def flags(here: Here, run: str) -> Response:
+    """Where alerts fired on each metric of a run, as charts mark it."""
+    return answer({"flags": flags_of(reader_of(here).run(run))})
+
+
+def flags_of(run: StoredRun) -> dict[str, list[dict[str, Any]]]:
+    """By metric: the step and the time of each firing, and a line that tells of it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for alert in run.alerts:
+        for firing in alert.fired:
+            found.setdefault(firing.metric, []).append(flag_of(firing, alert))
+    return found
+
+
+def flag_of(firing: Firing, alert: Alert) -> dict[str, Any]:
+    """A firing as a mark of a chart."""
+    said = f"{alert.message} ({alert.condition})" if alert.message else alert.condition
+    text = f"{said}: {firing.metric} = {firing.value:.6g} at step {firing.step}"
+    return {"step": firing.step, "time": firing.time, "text": text}
 
 
 @routes.add("GET", "/projects/{project}/alerts", VIEWER)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZIP_STORED, ZipStream
 
 from podstack.artifacts import Artifact
 from podstack.errors import NotFoundError, UsageError
-from podstack.index.wire import columns_out, floats, plain, run_out
+from podstack.index.wire import columns_out, plain, run_out
 from podstack.series import Columns, Series
 from podstack.server.access import VIEWER, Here, Routes
 from podstack.server.buckets import MOST as MOST_BUCKETS
-from podstack.server.buckets import bucketed
+from podstack.server.buckets import bucketed, columns_of
 from podstack.server.media import attachment
 from podstack.server.questions import Text, answer, at_most, bad_cursor, reader_of, texts
 from podstack.stored_run import StoredRun
@@ -60,8 +59,9 @@ def _alert(alert: Any) -> dict[str, Any]:
 @routes.add("GET", "/projects/{project}/runs/{run}/metrics", VIEWER)
 def metrics(here: Here, run: str) -> Response:
     """The name of each metric in the order they came, with its last value and its extremes."""
-    found = reader_of(here).run(run).metrics
-    return answer({"metrics": {name: plain(s.summary._asdict()) for name, s in found.items()}})
+    with reader_of(here).metrics(run) as found:
+        summaries = {name: plain(one.summary._asdict()) for name, one in found.items()}
+    return answer({"metrics": summaries})
 
 
 @routes.add("GET", "/projects/{project}/runs/{run}/series", VIEWER)
@@ -79,31 +79,24 @@ def series(
     start, stop: the first and the last step to take.
     """
     wanted = at_most("names", texts(names), MOST_NAMES)
-    found = reader_of(here).run(run).metrics
     told = {}
     left = MOST_POINTS
-    for name in wanted:
-        one = found[name]
-        told[name] = _thinned(one, buckets, start, stop) if buckets else _columns(one, raw)
-        left -= len(told[name].get("steps", ()))
-        if left < 0:
-            raise UsageError(f"That is more than {MOST_POINTS:,} points: ask for buckets.")
+    with reader_of(here).metrics(run) as found:
+        for name in wanted:
+            one = found[name]
+            told[name] = _thinned(one, buckets, start, stop) if buckets else _columns(one, raw)
+            left -= len(told[name].get("steps", ()))
+            if left < 0:
+                raise UsageError(f"That is more than {MOST_POINTS:,} points: ask for buckets.")
     return answer({"series": told})
 
 
 def _thinned(one: Series, count: int, start: int | None, stop: int | None) -> dict[str, Any]:
-    columns = (np.asarray(part) for part in (one.steps, one.values, one.times))
-    return bucketed(*columns, count=count, start=start, stop=stop)
+    return bucketed(*columns_of(one), count=count, start=start, stop=stop)
 
 
 def _columns(one: Series, raw: bool) -> dict[str, Any]:
-    if raw:
-        return columns_out(one.columns)
-    return {
-        "steps": np.asarray(one.steps).tolist(),
-        "values": floats(np.asarray(one.values).tolist()),
-        "times": floats(np.asarray(one.times).tolist()),
-    }
+    return columns_out(one.columns if raw else one.view)
 
 
 @routes.add("GET", "/projects/{project}/runs/{run}/changes", VIEWER)
@@ -116,9 +109,10 @@ def changes(here: Here, run: str, names: Text, cursor: str = "") -> Response:
     """
     wanted = at_most("names", texts(names), MOST_NAMES)
     known = _counts(cursor, len(wanted))
-    opened = reader_of(here).run(run)
-    found = opened.metrics
-    parts = [found[name].arrived if name in found else None for name in wanted]
+    reader = reader_of(here)
+    opened = reader.run(run)
+    with reader.metrics(run) as found:
+        parts = [found[name].arrived if name in found else None for name in wanted]
     now = [len(part) if part is not None else 0 for part in parts]
     fresh = [max(0, new - old) for new, old in zip(now, known, strict=True)]
     reset = sum(fresh) > MOST_NEW or any(n < k for n, k in zip(now, known, strict=True))

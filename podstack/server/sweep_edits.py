@@ -7,17 +7,13 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from podstack.errors import MissingExtraError, UsageError, WrongTypeError
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
 from podstack.server.experiment_edits import wrote
 from podstack.server.fields import NAME, NUMBER, OBJECT, TEXT, Fields, threaded
 from podstack.server.questions import answer, experiment_of, reader_of
-from podstack.server.sweep_questions import exact
+from podstack.server.sweep_checks import checked, defined
 from podstack.sweeps.claims import writer_id
-from podstack.sweeps.creating import Wanted, definition_of
-from podstack.sweeps.definition import Definition
 from podstack.sweeps.register import Register
-from podstack.sweeps.space import SearchSpace
 
 _WORDS = {
     "experiment": NAME,
@@ -36,8 +32,6 @@ _WORDS = {
 NEW = Fields({**_WORDS, "parameters": OBJECT.must})
 STOP = Fields({"reason": TEXT})
 
-_ODD = (UsageError, WrongTypeError, MissingExtraError)
-
 routes = Routes()
 
 
@@ -51,7 +45,7 @@ def _create(here: Context, told: dict[str, Any]) -> Response:
     reader = reader_of(here)
     reader.index.refresh()
     inside = experiment_of(reader, told.get("experiment", "default")).id
-    definition = _defined(told, inside)._replace(user=here.user)
+    definition = defined(told, inside)._replace(user=here.user)
     _register(here, definition.id).edit(definition.as_changes(), author=here.user)
     wrote(here, f"sweeps/{definition.id}/")
     return answer({"id": definition.id, "name": definition.name}, 201)
@@ -59,22 +53,16 @@ def _create(here: Context, told: dict[str, Any]) -> Response:
 
 @routes.add("POST", "/projects/{project}/sweeps/check", VIEWER, openapi_extra=NEW.described)
 async def check_sweep(request: Request, here: Here) -> Response:
-    """What is wrong with a sweep, by parameter, and how many trials it has; nothing is stored.
+    """What is wrong with a sweep, and how many trials it has; nothing is stored.
 
-    An error that is no single parameter's stands under the empty name.
+    `errors` is by the whole names of parameters, such as `optimizer/lr`; one of all of them stands
+    under the empty name. `fields` is by argument. `direction` is what the metric's name says.
     """
     return await threaded(here, _check, await NEW.read(request, here))
 
 
 def _check(_: Context, told: dict[str, Any]) -> Response:
-    errors = _errors_of(told["parameters"])
-    trials = None if errors else _trials(told)
-    if not errors:
-        try:
-            _defined(told, "")
-        except _ODD as error:
-            errors = {"": str(error)}
-    return answer({"trials": exact(trials), "errors": errors})
+    return answer(checked(told))
 
 
 @routes.add("POST", "/projects/{project}/sweeps/{sweep}/stop", EDITOR, openapi_extra=STOP.described)
@@ -92,41 +80,3 @@ def _stop(here: Context, sweep: str, told: dict[str, Any]) -> Response:
 
 def _register(here: Context, sweep: str) -> Register:
     return Register(here.store, sweep, writer_id)
-
-
-def _defined(told: dict[str, Any], experiment: str) -> Definition:
-    words = {name: _whole(told.get(name)) for name in Wanted._fields}
-    return definition_of(Wanted(**words), experiment, (), [])
-
-
-def _whole(value: Any) -> Any:
-    """A form tells 20 as 20.0 at times."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _errors_of(parameters: dict[str, Any]) -> dict[str, str]:
-    """What is wrong with a space: by the parameters that are wrong alone, else as a whole."""
-    try:
-        SearchSpace.parse(parameters)
-    except _ODD as error:
-        alone = {name: _error_of(name, spec) for name, spec in parameters.items()}
-        found = {name: text for name, text in alone.items() if text}
-        return found or {"": str(error)}
-    return {}
-
-
-def _error_of(name: str, spec: Any) -> str:
-    """What is wrong with one parameter, whatever the condition on another one says."""
-    told = {k: v for k, v in spec.items() if k != "when"} if isinstance(spec, dict) else spec
-    try:
-        SearchSpace.parse({name: told})
-    except _ODD as error:
-        return str(error)
-    return ""
-
-
-def _trials(told: dict[str, Any]) -> int | None:
-    """How many trials a sweep with a good space has; None where nothing says so."""
-    size = SearchSpace.parse(told["parameters"]).size if told.get("strategy") == "grid" else None
-    known = [count for count in (size, _whole(told.get("max_trials"))) if count is not None]
-    return min(known, default=None)

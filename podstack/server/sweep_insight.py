@@ -19,7 +19,7 @@ from podstack.server.sweep_readers import Seen
 from podstack.sweeps.best import as_command, as_python, as_yaml
 from podstack.sweeps.definition import Definition
 from podstack.sweeps.importance import importance
-from podstack.sweeps.outlook import history, plateau, seconds_left
+from podstack.sweeps.outlook import history, last_activity, plateau, seconds_left
 from podstack.sweeps.records import TrialRecord
 from podstack.sweeps.relief import relief
 
@@ -28,14 +28,20 @@ routes = Routes()
 
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}/outlook", VIEWER)
 def outlook(here: Here, sweep: str) -> Response:
-    """The history (number, value, best so far), seconds left, a plateau, and the best to copy."""
+    """The history (number, value, best so far), seconds left, a plateau, and the best to copy.
+
+    `last` is when something last happened, `now` what the server's clock says, epoch seconds.
+    """
     seen = _seen(here, sweep)
     objective, trials = seen.definition.objective, seen.trials
     flat = plateau(objective, trials)
+    now = clock.now()
     return answer(
         {
             "history": [plain(list(entry)) for entry in history(objective, trials)],
-            "seconds_left": seconds_left(trials, seen.size, clock.now()),
+            "seconds_left": seconds_left(trials, seen.size, now),
+            "last": last_activity(seen.definition.created, trials),
+            "now": now,
             "plateau": None if flat is None else {**flat._asdict(), "text": str(flat)},
             "best": _best(seen.definition, objective.best_trial(trials)),
         }
@@ -103,4 +109,9 @@ def _importance(seen: Seen) -> dict[str, Any]:
 def _contour(seen: Seen, x: str, y: str) -> dict[str, Any]:
     known = seen.definition.space.distributions
     made = relief((x, known[x]), (y, known[y]), seen.trials)
-    return {"columns": made.columns, "rows": made.rows, "spots": [list(s) for s in made.spots]}
+    return {
+        "columns": made.columns,
+        "rows": made.rows,
+        "spots": [list(spot) for spot in made.spots],
+        "axes": [plain(axis._asdict()) for axis in made.axes],
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ def definition_of(
     space = _space(wanted)
     objective = _objective(wanted, remarks)
     strategy = _strategy(wanted.strategy, remarks)
-    seed = _whole("seed", wanted.seed, least=0, most=2**32 - 1)
+    seed = _seed(wanted)
     definition = Definition(
         id=id,
         name=names.name_of_run(id) if wanted.name is None else _name(wanted.name),
@@ -77,13 +77,27 @@ def definition_of(
         seed=int.from_bytes(os.urandom(4), "big") if seed is None else seed,
         space=space,
         objective=objective,
-        max_trials=_whole("max_trials", wanted.max_trials, least=1, most=keys.MAX_TRIAL),
+        max_trials=_max_trials(wanted),
         stopping=_stopping(wanted),
-        pruner=None if wanted.pruner is None else pruning.check_pruner(wanted.pruner),
+        pruner=_pruner(wanted),
         warm=_fitting(space, warm, remarks),
     )
     _check_that_it_ends(definition)
     return definition
+
+
+def problems(wanted: Wanted) -> dict[str, str]:
+    """What is wrong with each of a sweep's arguments by itself, all at once: argument → why.
+
+    Its parameters, and what only all arguments together show, are not looked at.
+    """
+    found = {}
+    for name, check in _CHECKS.items():
+        try:
+            check(wanted)
+        except UsageError as error:
+            found[name] = str(error)
+    return found
 
 
 def create(ledger: Ledger, definition: Definition) -> Sweep:
@@ -120,9 +134,7 @@ def _space(wanted: Wanted) -> SearchSpace:
 
 
 def _objective(wanted: Wanted, remarks: list[str]) -> Objective:
-    if wanted.objective_metric is None:
-        raise UsageError("A sweep needs the metric that it improves: objective_metric='val_loss'.")
-    metric = names.check_name("metric", wanted.objective_metric)
+    metric = _metric(wanted)
     if wanted.direction is not None:
         return Objective(metric, _direction(wanted.direction))
     found = directions.direction_of(metric)
@@ -133,6 +145,12 @@ def _objective(wanted: Wanted, remarks: list[str]) -> Objective:
         )
     remarks.append(f"{metric} is to {found}, as its name says; direction= says otherwise")
     return Objective(metric, found)
+
+
+def _metric(wanted: Wanted) -> str:
+    if wanted.objective_metric is None:
+        raise UsageError("A sweep needs the metric that it improves: objective_metric='val_loss'.")
+    return names.check_name("metric", wanted.objective_metric)
 
 
 def _direction(direction: object) -> str:
@@ -166,14 +184,46 @@ def _options(strategy: str, sampler: object) -> dict[str, JsonValue]:
 
 
 def _stopping(wanted: Wanted) -> Stopping:
+    return Stopping(_target(wanted), _patience(wanted), _max_time(wanted))
+
+
+def _target(wanted: Wanted) -> float | None:
     target = None if wanted.target is None else scalar("target", wanted.target)
     if target is not None and math.isnan(target):
         raise UsageError("target is a number that a trial can reach, not NaN.")
+    return target
+
+
+def _patience(wanted: Wanted) -> int | None:
+    return _whole("patience", wanted.patience, least=1, most=keys.MAX_TRIAL)
+
+
+def _max_time(wanted: Wanted) -> float | None:
     max_time = None if wanted.max_time is None else scalar("max_time", wanted.max_time)
     if max_time is not None and not 0 < max_time < math.inf:
         raise UsageError(f"max_time is a number of seconds above 0, not {short(max_time)}.")
-    patience = _whole("patience", wanted.patience, least=1, most=keys.MAX_TRIAL)
-    return Stopping(target, patience, max_time)
+    return max_time
+
+
+def _seed(wanted: Wanted) -> int | None:
+    return _whole("seed", wanted.seed, least=0, most=2**32 - 1)
+
+
+def _max_trials(wanted: Wanted) -> int | None:
+    return _whole("max_trials", wanted.max_trials, least=1, most=keys.MAX_TRIAL)
+
+
+def _pruner(wanted: Wanted) -> str | None:
+    return None if wanted.pruner is None else pruning.check_pruner(wanted.pruner)
+
+
+def _check_direction(wanted: Wanted) -> None:
+    """Only where there is a metric: without one that is what is wrong."""
+    try:
+        _metric(wanted)
+    except UsageError:
+        return
+    _objective(wanted, [])
 
 
 def _whole(what: str, value: object, *, least: int, most: int) -> int | None:
@@ -186,6 +236,21 @@ def _whole(what: str, value: object, *, least: int, most: int) -> int | None:
     if not least <= number <= most:
         raise UsageError(f"{what} is a whole number from {least:,} to {most:,}, not {number:,}.")
     return number
+
+
+_CHECKS: Mapping[str, Callable[[Wanted], object]] = {
+    "name": lambda wanted: None if wanted.name is None else _name(wanted.name),
+    "strategy": lambda wanted: _strategy(wanted.strategy, []),
+    "sampler": lambda wanted: _options(_strategy(wanted.strategy, []), wanted.sampler),
+    "objective_metric": _metric,
+    "direction": _check_direction,
+    "max_trials": _max_trials,
+    "seed": _seed,
+    "target": _target,
+    "patience": _patience,
+    "max_time": _max_time,
+    "pruner": _pruner,
+}
 
 
 def _check_that_it_ends(definition: Definition) -> None:

@@ -84,6 +84,12 @@ def seconds_left(records: Sequence[TrialRecord], total: int | None, now: float) 
     return max(0.0, left * mean - behind) / min(left, parallelism(records))
 
 
+def last_activity(created: float, records: Iterable[TrialRecord]) -> float:
+    """When the sweep was made, or a trial of it last began or ended; epoch seconds."""
+    times = (time for one in records for time in (one.started, one.ended) if time is not None)
+    return max(times, default=created)
+
+
 def _latest(records: Iterable[TrialRecord]) -> list[tuple[float, float]]:
     """Start and end of the trials that ended last."""
     times = [

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from podstack.sweeps.distributions import Categorical, Constant, Distribution
 from podstack.sweeps.records import JsonValue, TrialRecord
-from podstack.sweeps.scales import share_below
+from podstack.sweeps.scales import round_values, share_below
 from podstack.sweeps.spacing import is_number
 
 CELLS = 32  # along each parameter that is a range
@@ -32,12 +32,23 @@ class Spot(NamedTuple):
     number: int
 
 
+class Axis(NamedTuple):
+    """One side of the square.
+
+    cells: the value in the middle of each cell. marks: places, 0 to 1, and what stands there.
+    """
+
+    cells: list[JsonValue]
+    marks: list[tuple[float, JsonValue]]
+
+
 class Relief(NamedTuple):
     """rows: from the lowest y up, each from the lowest x on."""
 
     columns: int
     rows: list[list[float | None]]
     spots: list[Spot]
+    axes: tuple[Axis, Axis]
 
 
 def unit_of(distribution: Distribution, value: JsonValue) -> float | None:
@@ -64,7 +75,18 @@ def relief(x: tuple[str, Distribution], y: tuple[str, Distribution],
     up = [_weights(spots_y, rows, high) for spots_y in (s.y for s in spots)]
     values = [spot.value for spot in spots]
     made = [[_cell(across, up, values, i, j) for i in range(columns)] for j in range(rows)]
-    return Relief(columns, made, spots)
+    return Relief(columns, made, spots, (axis_of(x[1]), axis_of(y[1])))
+
+
+def axis_of(distribution: Distribution) -> Axis:
+    """What the cells along a parameter mean, and round values to write beside them."""
+    count = _cells(distribution)
+    cells = [distribution.at((cell + 0.5) / count) for cell in range(count)]
+    if isinstance(distribution, (Categorical, Constant)):
+        values = distribution.values if isinstance(distribution, Categorical) else cells
+        return Axis(list(values), [((at + 0.5) / count, one) for at, one in enumerate(values)])
+    marks = [(unit_of(distribution, value), value) for value in round_values(distribution)]
+    return Axis(cells, [(at, value) for at, value in marks if at is not None])
 
 
 def _spot(

@@ -100,3 +100,43 @@ def share_below(distribution: Distribution, value: float) -> float:
     if isinstance(distribution, (LogUniform, IntLogUniform)):
         low, high, at = math.log(low), math.log(high), math.log(at)
     return (at - low) / (high - low) if high > low else 0.5
+
+
+# Round values ----------------------------------------------------------------------------------
+
+_MARKS = 5  # that an axis has, about
+
+
+def round_values(distribution: Distribution) -> list[float]:
+    """About five values of a range or a bell curve to write beside its axis, the lowest first.
+
+    Powers of ten where a logarithmic range has two of them, else multiples of 1, 2 or 5; of a bell
+    curve the middle, and one and two deviations to each side.
+    """
+    if isinstance(distribution, (Normal, LogNormal)):
+        middle, deviation = distribution.mu, distribution.sigma
+        places = [middle + sides * deviation for sides in (-2, -1, 0, 1, 2)]
+        is_log = isinstance(distribution, LogNormal)
+        return [float(f"{math.exp(at) if is_log else at:.2g}") for at in places]
+    low, high = float(distribution.min), float(distribution.max)  # type: ignore[attr-defined]
+    powers = _powers(low, high) if isinstance(distribution, _LOG) else []
+    found = powers if len(powers) > 1 else _even(low, high)
+    if isinstance(distribution, (IntUniform, IntLogUniform)):
+        return [value for value in found if value.is_integer()]
+    return found
+
+
+def _powers(low: float, high: float) -> list[float]:
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    step = max(1, math.ceil((last - first + 1) / (_MARKS + 1)))
+    return [float(f"1e{power}") for power in range(first, last + 1, step)]
+
+
+def _even(low: float, high: float) -> list[float]:
+    if not high > low:
+        return [low]
+    rough = (high - low) / _MARKS
+    size = 10 ** math.floor(math.log10(rough))
+    step = next(times * size for times in (1, 2, 5, 10) if times * size >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{at * step:.12g}") for at in range(first, last + 1)]

@@ -25,7 +25,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-TIMEOUT = 20_000.0  # milliseconds that anything on a page may take
+TIMEOUT = 60_000.0  # milliseconds that anything on a page may take
 _FLAGS = (
     *(
         "--no-sandbox",
@@ -44,11 +44,13 @@ addEventListener('securitypolicyviolation', event => console.error(
 window.stolen = what => console.error(`stolen ${what}`);
 """
 _SETTLED = """() => {
+  const asked = localStorage.getItem('podstack-theme')
+    ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
   const open = element => {
     const box = element.getBoundingClientRect();
     return box.width > 0 && box.bottom > 0 && box.top < innerHeight;
   };
-  return document.readyState === 'complete'
+  return document.readyState === 'complete' && document.documentElement.dataset.theme === asked
     && ![...document.querySelectorAll('[data-state="loading"]')].some(open);
 }"""
 
@@ -151,7 +153,7 @@ class Watch:
 
 
 def settle(page: Page) -> None:
-    """Wait until no panel in sight says that it is loading."""
+    """Wait until no panel in sight says that it is loading, and the theme is the one asked for."""
     page.wait_for_function(_SETTLED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import struct
@@ -29,11 +30,27 @@ _DRAWING = (
     '<rect width="120" height="80" fill="#e8eefc"/><circle cx="60" cy="40" r="28" fill="#35e"/>'
     "</svg>"
 )
+# A white square that moves over blue, 64 by 48 pixels, 0.9 s: VP8 as a browser recorded it.
+_FILM = """
+    GkXfo59ChoEBQveBAULygQRC84EIQoKEd2VibUKHgQRChYECGFOAZwEAAAAAAANGEU2bdLlNu4tTq4QVSalmU6yBbk27
+    i1OrhBZUrmtTrIGTTbuLU6uEH0O2dVOsgdRNu4xTq4QcU7trU6yCAzTsrgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAVSalmoCrXsYMPQkBEiYREO6J/TYCGQ2hyb21lV0GGQ2hyb21lFlSua7yuuteBAXPF
+    h6PRbT0IHvuDgQFV7oEBhoVWX1ZQOOCdsIFAuoEwU8CBAVWwkFWxgQFVuYECVbqBDVW7gQEfQ7Z1AQAAAAAAAlTngQCg
+    +aHKgQAAALADAJ0BKkAAMAAHBwiFhYiZhIglghigJAUiDohZTT1nhRxISVxoAP7hw3zNwoydUtd6VBsCc+gms7XX5dXc
+    7dT3rNBh2AB1oaqmqO6BAaWjsAIAnQEqQAAwAAqHCIWFiJmEiDgCAAaOT8zHm/FYAP7rrgCg36G+gQCVAHECABwRPAAY
+    ACBAD/QAHQ6xUl0q8YD+4Ll5JWPz1QZRj27oIv3/7t4+X+dglhEm2sjPEyL6wr024SB1oZmml+6BAaWS0QEAKhHAABgA
+    GFgv9AAIjAAA+4EAoNuhuoEBKwBxAgAcETAAGAAgSAf0ADpUmosSNuuA/uC5fDm2PChAxqrPf0q4dzdCtbXI7FO96CTm
+    DiJOIAB1oZmml+6BAaWS0QEAKhHAABgAGFgv9AAIjAAA+4GVoNmht4EBwQDRAgAcEPwAGAeZQZ2R824DHXYXeXSFO3sA
+    /uUK/8EF7Ufphx3R8aMxtbuV93X0ugdjQAB1oZmml+6BAaWS0QEAKhHAABgAGFgv9AAIjAAA+4IBK6Dgob6BAlgAcQIA
+    HBDoABgHSAgiu/MNAGDCuoHMYP7mzt/EOInRPmMUTfMJ/0dX/xaC2Vs6OdzTdZnWbBgeE2CgAHWhmaaX7oEBpZLRAQAq
+    EcAAGAAYWC/0AAiMAAD7ggHBoNmht4EC7gCRAgAcENwAGAAiQ/f0AFt1ms83zhsiAP7oOL/EOInRPmMUTfMFq3jZFSDS
+    UD1vz2jztAB1oZmml+6BAaWS0QEAKhGQABgAGFgv9AAIjAAA+4ICWBxTu2uNu4uzgQC3hveBAfGB1A==
+"""
 _PAGE = "<!doctype html><title>Report</title><h1>Report</h1><p>Made by a script of the run.</p>"
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Text, code, data, tables, pictures, a page, Markdown, a notebook, sound and bytes.
+    """Text, code, data, tables, pictures, a page, Markdown, a notebook, sound, film and bytes.
 
     Returns:
         The files, sorted by name.
@@ -59,6 +76,7 @@ def _contents() -> dict[str, str | bytes]:
         "report.html": _PAGE,
         "report.md": _MARKDOWN,
         "explore.ipynb": json.dumps(_notebook()),
+        "clip.webm": base64.b64decode("".join(_FILM.split())),
         "weights.bin": bytes(range(256)) * 64,
     }
 
@@ -89,6 +107,20 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def _notebook() -> dict[str, object]:
     output = {"output_type": "stream", "name": "stdout", "text": ["0.931\n"]}
+    drawn = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"image/png": base64.b64encode(picture(160, 90)).decode()},
+    }
+    failed = {
+        "output_type": "error",
+        "ename": "ValueError",
+        "evalue": "no such class",
+        "traceback": [
+            "\x1b[0;31mValueError\x1b[0m: no such class",
+            "  in \x1b[1mplot\x1b[0m(7)",
+        ],
+    }
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -102,6 +134,14 @@ def _notebook() -> dict[str, object]:
                 "execution_count": 1,
                 "source": ["print(accuracy)\n"],
                 "outputs": [output],
+            },
+            {
+                "cell_type": "code",
+                "id": "c",
+                "metadata": {},
+                "execution_count": 2,
+                "source": ["plot(confusion)\n", "plot(7)\n"],
+                "outputs": [drawn, failed],
             },
         ],
     }

@@ -192,13 +192,13 @@ def _sweeps(client: MLOpsClient, experiment: Experiment, chance: random.Random) 
 
 
 def million(folder: Path | str, points: int = 1_000_000) -> str:
-    """One finished run: a metric of `points`, and 11 more of 1,000 points each.
+    """One finished run: a metric of `points`, and 11 more of 1,000 points each. And a small one.
 
     Returns:
-        The id of the run.
+        The id of the large run.
     """
     client, chance = MLOpsClient(folder), random.Random(7)
-    run = client.start_run(name="a million", capture=False)
+    run = client.start_run(name="a million", params={"lr": 0.01}, capture=False)
     for step in range(points):
         run.log_metrics(
             {METRICS[0]: 2 / (1 + step / points * 9) + chance.gauss(0, 0.05)}, step=step
@@ -206,6 +206,9 @@ def million(folder: Path | str, points: int = 1_000_000) -> str:
     for step in range(1_000):
         run.log_metrics({name: chance.random() for name in METRICS[1:]}, step=step)
     run.finish()
+    with client.start_run(name="a hundred", params={"lr": 0.1}, capture=False) as small:
+        for step in range(100):
+            small.log_metrics({name: chance.random() for name in METRICS}, step=step)
     return run.id
 
 

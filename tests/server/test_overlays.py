@@ -84,6 +84,52 @@ def test_a_metric_is_laid_over_another_by_step_in_the_order_of_that_one(asked: A
     assert told["b"]["loss"]["x"] == []
 
 
+def test_a_zoom_over_another_metric_is_in_its_units(asked: Asked) -> None:
+    told = asked.series(runs=["a"], names=["loss"], x="lr", start=0.1, stop=0.5)["series"]
+    loss = told["a"]["loss"]
+
+    assert (loss["x"][0], loss["x"][-1]) == (1 / 9, 1 / 3)
+    assert loss["step"] == [9, 7, 5, 3]
+
+
+def test_a_zoom_over_time_is_in_seconds(asked: Asked) -> None:
+    wall = asked.series(runs=["a"], names=["loss"], axis="wall")["series"]["a"]["loss"]
+    relative = asked.series(runs=["a"], names=["loss"], axis="relative")["series"]["a"]["loss"]
+    window = {"start": wall["x"][20], "stop": wall["x"][29]}
+    zoomed = asked.series(runs=["a"], names=["loss"], axis="wall", **window)["series"]["a"]["loss"]
+
+    assert wall["x"] == wall["time"]
+    assert 0 <= relative["x"][0] < relative["x"][-1] < 60
+    assert relative["x"] == pytest.approx(
+        [time - wall["x"][0] + relative["x"][0] for time in wall["x"]], abs=1e-6
+    )
+    assert zoomed["x"] == [x for x in wall["x"] if window["start"] <= x <= window["stop"]]
+    assert zoomed["step"][0] == 20
+
+
+def test_a_line_goes_on_to_the_edges_of_a_zoom(asked: Asked) -> None:
+    query = {"runs": ["a"], "names": ["loss"], "around": True}
+    told = asked.series(start=10, stop=19, buckets=2, **query)["series"]["a"]["loss"]
+    between = asked.series(start=30.2, stop=30.8, **query)["series"]["a"]["loss"]
+    whole = asked.series(buckets=300, **query)["series"]["a"]["loss"]
+
+    assert (told["x"], told["count"]) == ([9, 10, 15, 20], [1, 5, 5, 1])
+    assert between["x"] == [30, 31]
+    assert whole["x"] == list(range(100))
+
+
+def test_the_buckets_of_a_logarithmic_axis_are_of_one_ratio(asked: Asked) -> None:
+    told = asked.series(runs=["a"], names=["loss"], buckets=4, log=True)["series"]["a"]["loss"]
+    none = asked.series(runs=["a"], names=["loss"], log=True, around=True, start=-9, stop=0)
+
+    assert told["x"] == [1, 4, 10, 32]  # the first step from 1, 3.2, 9.9 and 31.4 on
+    assert none["series"]["a"]["loss"]["x"] == [1]
+
+
+def test_an_axis_that_there_is_not_is_refused(asked: Asked) -> None:
+    assert asked.get(runs=["a"], names=["loss"], axis="sideways").status == 422
+
+
 @pytest.mark.parametrize(
     "query",
     [

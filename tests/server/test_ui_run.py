@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+import orjson
 import pytest
 
 from podstack import MLOpsClient
 from podstack.server.ui.standing import ordinal
+from podstack.server.ui.words import escaped
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import ask
+from podstack.testing.sample_files import write_samples
 
 TABS = ("", "/params", "/metrics", "/artifacts", "/datasets", "/alerts", "/notes")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>'\""
@@ -98,3 +101,75 @@ def test_an_odd_address_is_no_error_of_the_server(served: RunningServer, tab: st
     answer = ask(served.port, "GET", f"/projects/default/runs/r0{tab}")
 
     assert answer.status in (200, 404)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, list[str]]]:
+    """A server over a local store whose run has something on each tab, and the paths of its pages.
+
+    The store lies where no program, file or folder that the run records lies.
+    """
+    folder = tmp_path_factory.mktemp("whole")
+    samples = write_samples(folder / "samples")
+    client = MLOpsClient(folder / "hidden-store")
+    client.create_experiment("vision")
+    with client.start_run(run_id="whole", experiment="vision", params={"lr": 0.1}) as run:
+        run.create_alert("loss > 0.5", "high")
+        for step in range(3):
+            run.log_metrics({"loss": 1.0 / (step + 1)}, step=step)
+        for file in samples:
+            run.log_artifact(file, "files" if file.suffix == ".png" else None)
+        run.log_dataset("data", str(folder / "samples/predictions.csv"))
+        run.set_notes("Seen.")
+        print("a line of output")
+    pages = [*TABS, *(f"/artifacts/{path}" for path in run.artifacts)]
+    with RunningServer(
+        folder / "hidden-store", environment={"PODSTACK_CACHE": str(folder / "cache")}
+    ) as server:
+        yield server, pages
+
+
+def test_no_page_of_a_run_names_a_folder_of_the_server(
+    whole: tuple[RunningServer, list[str]],
+) -> None:
+    server, pages = whole
+    answers = {page: shown(server, f"whole{page}") for page in pages}
+    telling = [page for page, text in answers.items() if "hidden-store" in unquote(text)]
+
+    assert len(pages) > 15
+    assert "a line of output" in answers[""]
+    assert telling == []
+
+
+def test_each_result_stands_beside_the_best_run_or_the_parent(served: RunningServer) -> None:
+    page = shown(served, "r0")
+    best = shown(served, "r1")
+
+    assert re.search(r"vs\. <a href=\"/projects/default/runs/r1\"", page)
+    assert re.search(r'class="number delta worse">\N{MINUS SIGN}0\.2', page)
+    assert re.search(r'class="number delta worse">\+0\.2', page)  # the loss
+    assert "vs. <a" not in best
+
+
+def test_a_metric_is_found_by_a_link_whatever_its_name(served: RunningServer) -> None:
+    assert "?metrics=%5Eval/accuracy%24" in shown(served, "r0")
+    assert escaped("a.b(c)[d]$") == r"a\.b\(c\)\[d\]\$"
+
+
+def test_the_marks_of_fired_alerts_say_where_and_what(
+    whole: tuple[RunningServer, list[str]],
+) -> None:
+    answer = ask(whole[0].port, "GET", "/api/v1/projects/default/runs/whole/flags")
+    flags = orjson.loads(answer.body)["flags"]
+
+    assert [(mark["step"], mark["text"]) for mark in flags["loss"]] == [
+        (0, "high (loss > 0.5): loss = 1 at step 0")
+    ]
+    assert flags["loss"][0]["time"] > 1.7e9
+
+
+def test_columns_of_numbers_are_known(whole: tuple[RunningServer, list[str]]) -> None:
+    page = shown(whole[0], "whole/artifacts/predictions.csv")
+
+    assert re.search(r'<th scope="col" class="number">score</th>', page)
+    assert re.search(r'<th scope="col">label</th>', page)

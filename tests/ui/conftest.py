@@ -23,6 +23,13 @@ from podstack.testing.podstack_server import RunningServer
 Open = Callable[..., Page]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser on a busy machine is slow: nothing here fails for being slow."""
+    for item in items:
+        if item.get_closest_marker("ui"):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 class Site:
     """A server over a store, and the ids that its pages are found by.
 

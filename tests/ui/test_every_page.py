@@ -16,6 +16,8 @@ pytestmark = pytest.mark.ui
 _HEAD = """() => [document.title, document.querySelectorAll('h1').length,
   document.querySelectorAll('main').length, document.documentElement.lang,
   document.querySelectorAll('[data-state=error]').length]"""
+_DRAWN = """() => [...document.querySelectorAll('[data-points]')]
+  .some(chart => Number(chart.dataset.points) > 100)"""
 _STOPS = """() => [...document.querySelectorAll('a[href],button,input,select,textarea,summary')]
   .filter(e => !e.disabled && e.tabIndex >= 0 && e.type !== 'hidden'
     && e.checkVisibility({visibilityProperty: true}) && !e.closest('[inert]')).length"""
@@ -119,12 +121,13 @@ def test_a_page_of_ten_thousand_runs_works(
     assert page.evaluate("() => document.querySelectorAll('*').length") < 8_000
 
 
-@pytest.mark.parametrize("name", ["run", "metrics", "charts", "compare"])
+@pytest.mark.parametrize("name", ["metrics", "charts", "compare"])
 def test_a_metric_of_a_million_points_is_drawn(
     name: str, sites: Callable[[str], Site], watch_at: Callable[[str], Watch]
 ) -> None:
     site = sites("million")
     page = watch_at(site.url).open(site.path(PAGES[name]))
+    page.locator("[data-points], #curves").first.scroll_into_view_if_needed()
+    page.wait_for_function(_DRAWN)
 
     assert headless(page) == []
-    assert page.locator("canvas").count() > 0

@@ -41,7 +41,8 @@ def listed(page: Page) -> Keys:
 def written(keys: dict[str, str]) -> list[list[str]]:
     """Keys of the table as a list shows them."""
     return [
-        [key.replace("+k", " K") if len(key) > 1 else key, label] for key, label in keys.items()
+        [key.replace("+k", " K").replace("+", " ") if len(key) > 1 else key, label]
+        for key, label in keys.items()
     ]
 
 
@@ -56,7 +57,7 @@ def test_the_page_of_keys_lists_the_whole_table_and_the_pages_bind_all_of_it(
     assert listed(page) == {group["title"]: written(group["keys"]) for group in table.values()}
 
     where = {"experiments": "experiments", "runs": "runs", "compare": "compare"}
-    assert {*where, "everywhere", "chart"} == set(table)
+    assert {*where, "everywhere", "chart", "head"} == set(table)
     for name, path in where.items():
         page.goto(site.url + site.path(PAGES[path]))
         settle(page)
@@ -79,6 +80,26 @@ def test_a_question_mark_lists_the_keys_of_the_page_and_of_its_charts(
 
     shown = {table[name]["title"]: written(table[name]["keys"]) for name in ("everywhere", "chart")}
     assert listed(page) == shown
+
+
+def test_a_heading_has_the_keys_that_the_list_of_its_page_tells(
+    open_page: Open, site: Site
+) -> None:
+    page = open_page(site.path(PAGES["runs"]))
+    title = module(page, "core/key_table.js", "KEYS")["head"]["title"]
+    heads = page.locator(".grid thead .head-sort")
+    first, second = heads.nth(1).inner_text(), heads.nth(2).inner_text()
+    heads.nth(1).focus()
+    page.keyboard.press("Alt+ArrowRight")
+    expect(heads.nth(2)).to_have_text(first)
+    assert heads.nth(1).inner_text() == second
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.get_by_role("menu")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+    assert title in listed(page)
 
 
 # Typing ------------------------------------------------------------------------------------

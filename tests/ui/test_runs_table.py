@@ -109,13 +109,13 @@ def test_completion_writes_names_operators_and_values(table: Page) -> None:
 
 
 def test_a_head_sorts_by_its_column_best_first_and_says_so(table: Page) -> None:
-    table.get_by_role("button", name="val_acc").click()
+    table.get_by_role("button", name="val_acc", exact=True).click()
 
     head = table.locator('th[data-key="metrics.val_acc"]')
     assert head.get_attribute("aria-sort") == "descending"
     assert _names(table)[0] == "run-59"
     assert table.locator(".is-best").first.inner_text() == "★0.89"
-    table.get_by_role("button", name="val_acc").click()
+    table.get_by_role("button", name="val_acc", exact=True).click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert _names(table)[0] == "run-00"
     assert _query(table)["sort"] == ["metrics.val_acc"]
@@ -143,6 +143,41 @@ def test_only_rows_in_sight_are_in_the_document_and_keys_reach_the_others(table:
     assert table.locator('tr[aria-selected="true"] a').inner_text() == "run-00"
     table.keyboard.press("Enter")
     table.wait_for_url("**/runs/*")
+
+
+_SCROLLED = """async ([to, mark]) => {
+  const frames = () => new Promise(
+    done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const rows = () => [...document.querySelectorAll('#runs tr[data-run]')];
+  if (mark) for (const row of rows()) row.dataset.mark = mark;
+  const box = document.querySelector('.grid-scroll');
+  box.scrollTop = to;
+  await frames();
+  const top = box.querySelector('tbody').getBoundingClientRect().top;
+  return rows().map(row => [Math.round((row.getBoundingClientRect().top - top) / 30),
+    row.getAttribute('aria-rowindex') - 2, row.querySelector('a').textContent, row.dataset.mark]);
+}"""
+
+
+def test_a_scroll_makes_only_the_rows_that_come_into_sight(table: Page) -> None:
+    table.set_viewport_size({"width": 1440, "height": 500})
+    named = [f"run-{number:02}" for number in reversed(range(_RUNS))]
+    scrolled = (
+        table.evaluate(_SCROLLED, [to, mark])
+        for to, mark in ((240, ""), (330, "seen"), (300, ""), (1500, ""), (0, ""), (100, "back"))
+    )
+
+    _, down, up, jumped, top, _ = found = [*scrolled]
+
+    for rows in found:
+        places = [place for place, *_ in rows]
+        assert places == [*range(places[0], places[-1] + 1)]  # none twice, none left out
+        assert [(place, named[place]) for place in places] == [
+            (at, name) for _, at, name, _ in rows
+        ]
+    assert [mark for *_, mark in down].count("seen") == len(down) - 3
+    assert [mark for *_, mark in up].count("seen") == len(up) - 3
+    assert "seen" not in [mark for *_, mark in (*jumped, *top)]
 
 
 def test_columns_are_chosen_in_a_dialog_and_kept_in_the_link(table: Page) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
-
 import orjson
 from fastapi import Request
 from starlette.responses import Response
@@ -12,8 +9,8 @@ from starlette.responses import Response
 from podstack.server.access import VIEWER, Here, Routes
 from podstack.server.comparisons import columns_for
 from podstack.server.questions import reader_of
+from podstack.server.record_questions import flags_of
 from podstack.server.ui.run_page import run_page
-from podstack.stored_run import StoredRun
 
 routes = Routes(prefix="")
 
@@ -31,18 +28,8 @@ def metrics_page(here: Here, request: Request, run: str) -> Response:
         data={
             "columns": columns_for(here, orjson.dumps([run]).decode()),
             "metrics": list(opened.metrics),
-            "flags": _flags(opened),
+            "flags": flags_of(opened),
         },
         scripts=("pages/run_metrics.js",),
         styles=("charts.css", "workspace.css"),
     )
-
-
-def _flags(run: StoredRun) -> dict[str, list[dict[str, Any]]]:
-    """By metric: where an alert fired on it, and what it said."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for alert in run.alerts:
-        for firing in alert.fired:
-            text = alert.message or alert.condition
-            found[firing.metric].append({"x": firing.step, "text": text})
-    return found

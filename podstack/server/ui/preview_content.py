@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from podstack.server.media import media_type
@@ -30,6 +30,10 @@ _NODES, _DEPTH, _LONGEST = 5000, 40, 2000
 _CELLS, _OUTPUT = 300, 20_000  # cells; characters of one output
 _CELL = 500  # characters of a table's cell
 _DELIMITERS = ",\t;|"
+_NUMBER = re.compile(
+    r"[+-]?(?:\d[\d_]{0,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,4})?%?|[+-]?(?:nan|inf)",
+    re.I,
+)
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -52,8 +56,11 @@ class Node(NamedTuple):
 
 
 class Table(NamedTuple):
+    """numeric: places of the columns that hold numbers and nothing else."""
+
     head: list[str]
     rows: list[list[str]]
+    numeric: frozenset[int]
     columns_left_out: int
     is_cut: bool
 
@@ -191,7 +198,19 @@ def table_of(data: bytes, size: int) -> Table | None:
     is_cut = len(rows) > ROWS + 1 or size > TABLE_BYTES
     filled = [*head, *[""] * (widest - len(head))]
     cells = [[_cut(cell, _CELL) for cell in row[:COLUMNS]] for row in [filled, *shown]]
-    return Table(cells[0], cells[1:], max(0, widest - COLUMNS), is_cut)
+    return Table(cells[0], cells[1:], _numeric(cells[1:]), max(0, widest - COLUMNS), is_cut)
+
+
+def _numeric(rows: list[list[str]]) -> frozenset[int]:
+    if not rows:
+        return frozenset()
+    columns = zip_longest(*rows, fillvalue="")
+    return frozenset(at for at, column in enumerate(columns) if _are_numbers(column))
+
+
+def _are_numbers(cells: tuple[str, ...]) -> bool:
+    known = [cell.strip() for cell in cells if cell.strip()]
+    return bool(known) and all(map(_NUMBER.fullmatch, known))
 
 
 # Notebooks -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from fastapi import Request
@@ -36,18 +37,22 @@ def overview(here: Here, request: Request, run: str) -> Response:
     reader = reader_of(here)
     row, stored = reader.row(run), reader.run(run)
     found = stored.environment
+    other, role = _measure_of(reader, row)
     return run_page(
         here,
         request,
         "run_overview.html",
         run,
         "overview",
-        data={"code": _as_code(row)},
+        data={"metrics": list(row.metrics), "directions": _directions(row)},
         scripts=("pages/run_overview.js",),
-        metrics=[_result(name, summary) for name, summary in row.metrics.items()],
+        metrics=[_result(name, summary, other) for name, summary in row.metrics.items()],
+        other=other,
+        other_role=role,
         environment=found,
         facts=_facts(found),
-        diff=found.diff[:_DIFF],
+        diff=_diff_lines(found.diff[:_DIFF]),
+        diff_left_out=max(0, len(found.diff) - _DIFF),
         console=stored.console(_LINES),
         error=row.error,
         parent=row.parent,
@@ -55,22 +60,71 @@ def overview(here: Here, request: Request, run: str) -> Response:
 
 
 class Result(NamedTuple):
-    """A metric in one line; best is its min or max, as its name says, or None."""
+    """A metric in one line; best is its min or max, as its name says, or None.
+
+    delta: how far its best, or its last value where none is best, is from another run's; None
+    where that is no finite number. verdict: better, worse, same, or nothing.
+    """
 
     name: str
     last: float
     best: float | None
     best_step: int | None
     steps: int
+    delta: float | None
+    verdict: str
 
 
-def _result(name: str, summary: Any) -> Result:
+def _result(name: str, summary: Any, other: RunRow | None) -> Result:
+    best, step = _best_of(name, summary)
+    theirs = None if other is None else other.metrics.get(name)
+    delta = None if theirs is None else _delta(name, summary, theirs)
+    verdict = _verdict(name, delta)
+    return Result(name, summary.last, best, step, summary.steps, delta, verdict)
+
+
+def _best_of(name: str, summary: Any) -> tuple[float | None, int | None]:
     way = direction_of(name)
     if way is None:
-        return Result(name, summary.last, None, None, summary.steps)
-    side = "max" if way == MAXIMIZE else "min"
-    best, step = getattr(summary, side), getattr(summary, f"{side}_step")
-    return Result(name, summary.last, best, step, summary.steps)
+        return None, None
+    return (summary.max, summary.max_step) if way == MAXIMIZE else (summary.min, summary.min_step)
+
+
+def _delta(name: str, mine: Any, theirs: Any) -> float | None:
+    own, other = _best_of(name, mine)[0], _best_of(name, theirs)[0]
+    delta = mine.last - theirs.last if own is None or other is None else own - other
+    return delta if isfinite(delta) else None
+
+
+def _verdict(name: str, delta: float | None) -> str:
+    way = direction_of(name)
+    if delta is None or way is None:
+        return ""
+    return "same" if delta == 0 else "better" if (delta > 0) == (way == MAXIMIZE) else "worse"
+
+
+def _measure_of(reader: ProjectReader, row: RunRow) -> tuple[RunRow | None, str]:
+    """The run to hold this one against, and what it is: the best of its experiment, or its parent
+    where this is the best."""
+    best = _other(reader, row, "")
+    if best is not None:
+        return best, "best run"
+    parents = reader.index.rows([row.parent]) if row.parent else []
+    return (parents[0], "parent") if parents else (None, "")
+
+
+def _directions(row: RunRow) -> dict[str, str]:
+    return {name: way for name in row.metrics if (way := direction_of(name))}
+
+
+def _diff_lines(diff: str) -> list[tuple[str, str]]:
+    """Each line of a diff with what it is: added, removed, place, or nothing."""
+    kinds = {"+": "added", "-": "removed", "@": "place"}
+    named = ("+++", "---", "diff ", "index ")
+    return [
+        ("file" if line.startswith(named) else kinds.get(line[:1], ""), line)
+        for line in diff.splitlines()
+    ]
 
 
 def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -94,16 +148,6 @@ def _worded(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_worded(inner)}" for name, inner in value.items())
     return str(value)
-
-
-def _as_code(row: RunRow) -> str:
-    """A script that begins a run with the same parameters."""
-    return (
-        "from podstack import MLOpsClient\n\n"
-        f"params = {row.params!r}\n"
-        f"with MLOpsClient().start_run(experiment={row.experiment!r}, params=params) as run:\n"
-        "    ...\n"
-    )
 
 
 # Parameters ----------------------------------------------------------------------------------
@@ -191,7 +235,15 @@ def _group(path: str) -> str:
 def datasets(here: Here, request: Request, run: str) -> Response:
     """What the run was trained on."""
     found = reader_of(here).run(run).datasets
-    return run_page(here, request, "run_datasets.html", run, "datasets", datasets=found)
+    return run_page(
+        here,
+        request,
+        "run_datasets.html",
+        run,
+        "datasets",
+        scripts=("pages/run_datasets.js",),
+        datasets=found,
+    )
 
 
 @routes.add("GET", "/projects/{project}/runs/{run}/alerts", VIEWER)
@@ -206,6 +258,7 @@ def alerts(here: Here, request: Request, run: str) -> Response:
         "alerts",
         data={"metrics": sorted(reader.row(run).metrics)},
         scripts=("pages/run_alerts.js",),
+        styles=("charts.css",),
         alerts=reader.run(run).alerts,
     )
 

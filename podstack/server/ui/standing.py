@@ -28,6 +28,11 @@ class Standing(NamedTuple):
     place: int
     among: int
 
+    @property
+    def order(self) -> str:
+        """What sorts runs from the best to the worst of the metric."""
+        return f"{'' if self.direction == MINIMIZE else '-'}{_best_name(self.metric)}"
+
 
 def objective_of(row: RunRow) -> str | None:
     """The metric that a run is judged by: of held-out data before any other, scores before losses.

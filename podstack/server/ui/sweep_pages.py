@@ -1,6 +1,7 @@
 """The pages of sweeps: the list, the form that makes one, and the monitor.
 
-The lists and the monitor ask `…/sweeps` and draw; the form asks `…/sweeps/check` while one types.
+The lists and the monitor ask `…/sweeps` and draw; the form asks `…/sweeps/check` while one types,
+and `…/experiments/{e}/ranges` for what an experiment's runs already have.
 """
 
 from __future__ import annotations
@@ -10,11 +11,28 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from podstack.errors import DamagedError
+from podstack.errors import DamagedError, NotFoundError
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
 from podstack.server.errors import Refused
 from podstack.server.questions import Text, experiment_of, reader_of
 from podstack.server.ui.rendering import page
+from podstack.sweeps.pruning import PRUNERS
+
+_STRATEGIES = (
+    ("grid", "Grid", "Every combination, once"),
+    ("random", "Random", "Independent draws"),
+    ("bayesian", "Bayesian", "Learns from the trials that ended"),
+)
+_PANELS = (
+    ("best", "Best so far"),
+    ("history", "History"),
+    ("importance", "Which parameter mattered"),
+    ("contour", "The objective over two parameters"),
+    ("parallel", "All parameters at once"),
+    ("slices", "Each parameter alone"),
+    ("timeline", "Timeline"),
+    ("trials", "Trials"),
+)
 
 routes = Routes(prefix="")
 
@@ -34,19 +52,24 @@ def experiment_sweeps_page(here: Here, request: Request, experiment: str) -> Res
 @routes.add("GET", "/projects/{project}/sweeps/new", VIEWER)
 def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Response:
     """The form that makes a sweep; whoever may not edit can still write a snippet with it."""
-    reader = reader_of(here)
-    reader.index.refresh()
     chosen = _experiment(here, experiment) if experiment else None
     return page(
         here,
         request,
         "sweep_new.html",
         title="New sweep",
-        data={"experiment": chosen, "may_edit": here.role >= EDITOR},
+        data={
+            "experiment": chosen,
+            "experiments": _experiments(here),
+            "may_edit": here.role >= EDITOR,
+            "address": _address(here, request),
+        },
         active="sweeps",
         scripts=("pages/sweep_new.js",),
-        styles=("compare.css", "sweeps.css"),
+        styles=("sweeps.css",),
         experiment=chosen,
+        strategies=_STRATEGIES,
+        pruners=PRUNERS,
         may_edit=here.role >= EDITOR,
     )
 
@@ -59,16 +82,23 @@ def sweep_page(here: Here, request: Request, sweep: str) -> Response:
     except DamagedError as error:
         raise Refused(422, "damaged", str(error)) from None
     definition = seen.definition
+    home = _home(here, definition.experiment)
     return page(
         here,
         request,
         "sweep.html",
         title=definition.name or definition.id,
-        data={"sweep": definition.id, "may_edit": here.role >= EDITOR},
+        data={
+            "sweep": definition.id,
+            "may_edit": here.role >= EDITOR,
+            "address": _address(here, request),
+        },
         active="sweeps",
         scripts=("pages/sweep.js",),
         styles=("compare.css", "sweeps.css"),
         sweep=definition,
+        experiment=home,
+        panels=_PANELS,
         state=seen.status,
         may_edit=here.role >= EDITOR,
     )
@@ -87,6 +117,27 @@ def _list(here: Context, request: Request, experiment: dict[str, Any] | None) ->
         experiment=experiment,
         may_edit=here.role >= EDITOR,
     )
+
+
+def _experiments(here: Context) -> list[dict[str, str]]:
+    """Those that a new sweep may belong to, the newest first."""
+    index = reader_of(here).index
+    index.refresh()
+    shown = [row for row in index.experiments() if not row.deleted and not row.archived]
+    return [{"id": row.id, "name": row.name} for row in reversed(shown)]
+
+
+def _home(here: Context, wanted: str) -> dict[str, Any] | None:
+    """The experiment of a sweep; None where it is not there, or not yet."""
+    try:
+        return _experiment(here, wanted)
+    except NotFoundError:
+        return None
+
+
+def _address(here: Context, request: Request) -> str:
+    """What a client is told to open: this server, as the browser reached it."""
+    return f"{request.url.scheme}://{request.url.netloc}{here.services.settings.prefix}"
 
 
 def _experiment(here: Context, wanted: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Times are `<time>` elements in UTC, which the page's script puts into the reader
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -35,6 +36,11 @@ def number(value: float | str | None) -> str:
         return f"{value:.{_MARGIN - 1 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
     text = f"{value:,.{max(_MARGIN - whole, 0)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign: `+0.02`, `−0.13`."""
+    return f"+{number(value)}" if value > 0 else number(value).replace("-", "\N{MINUS SIGN}", 1)
 
 
 def _scientific(value: float) -> str:
@@ -72,6 +78,11 @@ def size(count: float | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
         amount /= 1000
     return NOTHING
+
+
+def escaped(text: str) -> str:
+    """A text as a regular expression of JavaScript that matches it alone."""
+    return re.sub(r"[\\^$.*+?()\[\]{}|]", r"\\\g<0>", text)
 
 
 def moment(time: float | None) -> Markup:
@@ -114,6 +125,8 @@ def _time(time: float | None, told: Callable[[datetime], str], kind: str) -> Mar
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
+    "signed": signed,
+    "re_escape": escaped,
     "duration": duration,
     "bytes": size,
     "moment": moment,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { csvOf } from "../../../podstack/server/ui/static/charts/card_menu.js";
+import { csvOf } from "../../../podstack/server/ui/static/charts/table_file.js";
 import { extent, nearest, placed, shareOf, smoothed, tableOf, valueAt, windowOf, yRange } from "../../../podstack/server/ui/static/charts/curve.js";
 import { SvgContext } from "../../../podstack/server/ui/static/charts/svg.js";
 import { numberText, ticks } from "../../../podstack/server/ui/static/charts/ticks.js";

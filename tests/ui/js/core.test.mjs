@@ -4,6 +4,8 @@ import test from "node:test";
 import { query } from "../../../podstack/server/ui/static/core/api.js";
 import { runColors } from "../../../podstack/server/ui/static/core/colors.js";
 import { ago, bytes, duration, number, signed } from "../../../podstack/server/ui/static/core/format.js";
+import { keptOf, viewIn } from "../../../podstack/server/ui/static/core/views.js";
+import { hrefOf } from "../../../podstack/server/ui/static/core/views_menu.js";
 import { readState } from "../../../podstack/server/ui/static/core/state.js";
 import { onward } from "../../../podstack/server/ui/static/pages/next.js";
 
@@ -46,4 +48,14 @@ test("nobody is led to another site", () => {
   }
   assert.equal(onward("/projects/a/runs?q=x", origin, "/"), "/projects/a/runs?q=x");
   assert.equal(onward("/projects/a", origin, "/team/"), "/team/");
+});
+
+test("a saved view keeps the query in one order, without its own name and what is left out", () => {
+  assert.equal(keptOf("?view=12ab&sort=-loss&q=lr+%3E+1&runs=%5B%22a%22%5D", ["runs"]), "q=lr+%3E+1&sort=-loss");
+  assert.equal(keptOf("?q=lr+%3E+1&sort=-loss"), keptOf("?sort=-loss&q=lr%20%3E%201"));
+});
+
+test("a view's link is its query and its id", () => {
+  assert.equal(viewIn("?view=12ab&q=x"), "12ab");
+  assert.equal(hrefOf({ id: "12ab", query: "q=a+b&runs=%5B%5D" }, "/x"), "/x?q=a+b&runs=%5B%5D&view=12ab");
 });

@@ -102,7 +102,7 @@ test("what changed is taken over in place, and new runs are told", () => {
   const change = answered();
   change.ids[1] = "id-new";
   change.status[0] = "failed";
-  assert.deepEqual(patch(seen, change), ["id-new"]);
+  assert.deepEqual(patch(seen, change).strange, ["id-new"]);
   assert.equal(seen.column({ kind: "attribute", name: "status", part: "" })(0), "failed");
 });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { batches, changesOf, chosenOf, drawnOf, DRAWN, matching, MOST_DRAWN, sectionsOf } from "../../../podstack/server/ui/static/workspace/choices.js";
+import { groupsOf } from "../../../podstack/server/ui/static/compare/grouping.js";
 import { Curves } from "../../../podstack/server/ui/static/workspace/curves.js";
 
 const IDS = Array.from({ length: 80 }, (_, at) => `run-${at}`);
@@ -52,6 +53,7 @@ const buckets = (x, mean, count = x.map(() => 1)) => ({ x, time: x, mean, min: m
 function viewOf(group) {
   const values = { "params.opt": ["adam", "adam", "sgd"] };
   return {
+    groupsOf(places) { return groupsOf(this, `params.${group}`, places); },
     drawn: ["a", "b", "c"], isGrouped: Boolean(group), colors: new Map([["a", { color: "#111111", dash: [] }]]),
     state: { x: "step", group, band: "minmax", zoom: [] }, nameOf: (id) => `name of ${id}`,
     compared: { ids: ["a", "b", "c"], places: new Map([["a", 0], ["b", 1], ["c", 2]]), values: (key, runs) => runs.map((at) => values[key][at]) },
@@ -80,6 +82,14 @@ test("groups are the mean of their runs with a band from the lowest to the highe
   const [first, second] = curves.of("loss");
   assert.deepEqual([first.label, first.mean, first.min, first.max], ["adam (2)", [3, 6], [2, 4], [4, 8]]);
   assert.equal(second.label, "sgd (1)");
+});
+
+test("runs that were written since are asked for again, and only they", () => {
+  const curves = new Curves(viewOf(""));
+  curves.keep(["loss"], ["a", "b", "c"], { a: { loss: buckets([0, 1], [3, 2]) } });
+  curves.forget(["b"]);
+  assert.deepEqual([...curves.known.get("loss").keys()], ["a", "c"]);
+  assert.equal(curves.has("loss"), false);
 });
 
 test("another zoom or joined axis forgets what is known, smoothing does not", () => {

@@ -166,6 +166,11 @@ export class BarsChart {
     this.point((at + by + items.length + (at < 0 && by < 0 ? 1 : 0)) % items.length);
   }
 
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.layer]; }
+  /** As tall as its runs: a larger window changes nothing. */
+  get isTall() { return this.isBars; }
+
   toTable() {
     return { head: ["run", this.data.axis.title], rows: this.data.items.map(({ name, value }) => [name, value]) };
   }

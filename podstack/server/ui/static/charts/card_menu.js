@@ -1,30 +1,64 @@
-/** What one can do with a chart: table, full screen, files of it, a pin. */
+/** What one can do with a chart or a table: values, full screen, files of it, a link, a pin. */
 
+import { copy } from "../core/copy.js";
 import { clear, el, icon } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
+import { copy } from "../core/copy.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
-/** @param card {figure, host, chart} @param pins {has(name), toggle(name)} */
-export function menuButton(name, card, pins) {
+/**
+ * @param {object} card {figure, host, chart} of a chart, or {figure, toTable()} of what is a table
+ *   already; `link()` is its address, where that is not the page's
+ * @param pins {has(name), toggle(name)}, or null where nothing is pinned
+ */
+export function menuButton(name, card, pins = null) {
   const button = el("button", { type: "button", class: "icon-button card-more", "aria-haspopup": "menu", "aria-label": `More of ${name}`, title: "Table, full screen, export" }, icon("more"));
-  button.addEventListener("click", () => card.chart && openMenu(button, items(name, card, pins)));
+  button.addEventListener("click", () => (card.chart || card.toTable) && openMenu(button, items(name, card, pins)));
   return button;
 }
 
 function items(name, card, pins) {
-  const { chart, figure } = card;
   const file = name.replace(/[^A-Za-z0-9._-]+/g, "-");
+  const address = new URL(card.link?.() ?? location.href, location.href).href;
+  return [
+    ...(card.chart ? shapes(name, card, pins) : []),
+    { text: "CSV", run: () => save(`${file}.csv`, "text/csv", ({ csvOf }) => csvOf((card.chart ?? card).toTable())) },
+    ...(card.chart ? pictures(name, file, card.chart) : []),
+    null,
+    { text: "Copy link", run: () => copy(address, "Link copied") },
+  ];
+}
+
+function shapes(name, card, pins) {
   return [
     { text: card.table ? "Show the chart" : "Show as a table", run: () => toggleTable(card) },
-    { text: document.fullscreenElement ? "Leave full screen" : "Full screen", run: () => fullScreen(figure, chart) },
-    { text: pins.has(name) ? "Unpin" : "Pin on top", run: () => pins.toggle(name) },
+    { text: document.fullscreenElement ? "Leave full screen" : "Full screen", run: () => fullScreen(card) },
+    ...(pins ? [{ text: pins.has(name) ? "Unpin" : "Pin on top", run: () => pins.toggle(name) }] : []),
     null,
-    { text: "CSV", run: () => download(new Blob([csvOf(chart.toTable())], { type: "text/csv" }), `${file}.csv`) },
-    { text: "PNG", run: async () => download(await chart.toPNG(), `${file}.png`) },
-    { text: "SVG", run: () => download(new Blob([chart.toSVG()], { type: "image/svg+xml" }), `${file}.svg`) },
   ];
+}
+
+const drawn = () => import("./pictures.js");
+
+function pictures(name, file, chart) {
+  return [
+    { text: "PNG", run: () => save(`${file}.png`, "image/png", async () => (await drawn()).pngOf(chart, name)) },
+    { text: "SVG", run: () => save(`${file}.svg`, "image/svg+xml", async () => (await drawn()).svgOf(chart, name)) },
+  ];
+}
+
+async function save(name, type, make) {
+  const files = await import("./table_file.js");
+  files.download(new Blob([await make(files)], { type }), name);
+}
+
+/** The address of this view with one chart alone. */
+export function linkTo(name, here = location.href) {
+  const address = new URL(here);
+  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
+  return address.href;
 }
 
 /** The values instead of the picture, and back. */
@@ -33,44 +67,35 @@ export function toggleTable(card) {
     card.table.remove();
     card.table = null;
   } else {
-    const { head, rows } = card.chart.toTable();
-    card.table = el("div", { class: "chart-table scroll", tabindex: "0", role: "region", "aria-label": "Values" }, el("table", { class: "table" },
-      el("thead", {}, el("tr", {}, head.map((text) => el("th", { class: "number", scope: "col" }, text)))),
-      el("tbody", {}, rows.slice(0, ROWS).map((row) => el("tr", {}, row.map((value) => el("td", { class: "number" }, number(value))))))));
+    card.table = el("div", { class: "chart-table scroll", tabindex: "0", role: "region", "aria-label": "Values" });
     card.host.append(card.table);
+    refreshTable(card);
   }
-  card.chart.layer.canvas.style.visibility = card.table ? "hidden" : "visible";
-  (card.table ?? card.chart.layer.canvas).focus();
+  const { canvas } = card.chart.layers.at(-1);
+  for (const layer of card.chart.layers) layer.canvas.style.visibility = card.table ? "hidden" : "visible";
+  (card.table ?? canvas).focus();
 }
 
-function fullScreen(figure, chart) {
+/** The values as they are now, where they are shown. */
+export function refreshTable(card) {
+  if (!card.table) return;
+  const { head, rows } = card.chart.toTable();
+  const cell = (value) => el("td", { class: typeof value === "string" ? "" : "number" }, shown(value));
+  clear(card.table).append(el("table", { class: "table" },
+    el("thead", {}, el("tr", {}, head.map((text, at) => el("th", { class: typeof rows[0]?.[at] === "string" ? "" : "number", scope: "col" }, text)))),
+    el("tbody", {}, rows.slice(0, ROWS).map((row) => el("tr", {}, row.map(cell))))));
+}
+
+const shown = (value) => (typeof value === "boolean" || (typeof value === "object" && value) ? JSON.stringify(value) : number(value));
+
+function fullScreen({ figure, chart }) {
   if (document.fullscreenElement) return document.exitFullscreen();
-  const usual = chart.layer.height;
+  const usual = chart.layers[0].height;
   const fit = () => {
     const isFull = document.fullscreenElement === figure;
-    chart.layer.resize(isFull ? innerHeight - 80 : usual);
+    if (!chart.isTall) for (const layer of chart.layers) layer.resize(isFull ? innerHeight - 120 : usual);
     if (!isFull) document.removeEventListener("fullscreenchange", fit);
   };
   document.addEventListener("fullscreenchange", fit);
   return figure.requestFullscreen();
-}
-
-function download(content, name) {
-  const address = URL.createObjectURL(content);
-  const link = el("a", { href: address, download: name, hidden: true });
-  document.body.append(link);
-  link.click();
-  clear(link).remove();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
-}
-
-/** A table as CSV. A text that a spreadsheet would take for a formula is made plain. */
-export function csvOf({ head, rows }) {
-  const cell = (value) => {
-    if (value === null) return "";
-    if (typeof value === "number") return String(value);
-    const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return `${[head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
 }

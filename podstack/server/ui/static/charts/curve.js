@@ -11,7 +11,9 @@ export function placed(series, x) {
   return { ...found, count, odd: series.odd ?? count.map(() => 0), at: placesOf(series, x) };
 }
 
-function placesOf({ x: steps, time }, x) {
+/** A series whose x is in the units of the axis already says so by `axis`; others hold steps. */
+function placesOf({ x: steps, time, axis }, x) {
+  if (axis === x) return steps;
   if (x === "wall" && time) return time;
   if (x === "relative" && time) return time.map((one) => one - time[0]);
   return steps;
@@ -96,6 +98,31 @@ export function shareOf(value, [lo, hi], isLog) {
 
 /** The value at a share: the way back. */
 export const valueAt = (share, [lo, hi], isLog) => (isLog ? lo * (hi / lo) ** share : lo + (hi - lo) * share);
+
+/**
+ * Where flags stand on the axis of a series: those of one run. What has no place there is left out.
+ * @param flags {step, time, text}[] @param {object} one placed @param {string} x
+ */
+export function flagPlaces(flags, one, x) {
+  const place = ({ step, time }) => {
+    if (x === "step") return step;
+    if (x === "wall") return time;
+    if (x === "relative") return one?.time ? time - (one.time[0] - one.at[0]) : NaN;
+    return one?.at[nearest(one.step ?? [], step)];
+  };
+  return flags.map((flag) => ({ ...flag, x: place(flag) })).filter((flag) => Number.isFinite(flag.x));
+}
+
+/** Flags whose places are closer than `room` pixels as one: {left, flags}[]. */
+export function flagGroups(flags, left, room) {
+  const found = [];
+  for (const flag of [...flags].sort((a, b) => a.x - b.x)) {
+    const at = left(flag.x);
+    if (found.length && at - found.at(-1).left < room) found.at(-1).flags.push(flag);
+    else found.push({ left: at, flags: [flag] });
+  }
+  return found;
+}
 
 /** The place of the point nearest to x; -1 without points. */
 export function nearest(at, x) {

@@ -120,6 +120,9 @@ export class Heatmap {
     if (spot) this.calls.onOpen(spot[3]);
   }
 
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.layer]; }
+
   destroy() {
     this.layer.destroy();
   }

@@ -1,17 +1,19 @@
 /**
  * Curves over x: a line of bucket means with a band from the lowest to the highest, zoom, a cursor.
- * Callbacks: onZoom(range or null), onCursor(x or null), onTable().
+ * Callbacks: onZoom(range or null), onCursor(x or null), onPick(x), onTable().
+ * Flags of the view are {step, time, text}: each on its place of any x axis, for one run.
  */
 
 import { el } from "../core/dom.js";
 import { duration, integer, moment, number } from "../core/format.js";
-import { extent, nearest, placed, smoothed, tableOf, windowOf, yRange } from "./curve.js";
+import { extent, flagPlaces, nearest, placed, smoothed, tableOf, windowOf, yRange } from "./curve.js";
+import { Flags } from "./flags.js";
 import { Layer } from "./layers.js";
 import { listen } from "./line_input.js";
-import { cursor, flags, frameOf, paint } from "./line_paint.js";
-import { SvgContext } from "./svg.js";
+import { cursor, cutsOf, flags, frameOf, paint } from "./line_paint.js";
 
 const LISTED = 14; // series that a tooltip names
+const NEAR = 5; // pixels from a flag that are at it
 const USUAL = { x: "step", smooth: 0, logX: false, logY: false, range: null, fitAll: false, dim: false, hover: null, flags: [] };
 const NOTHING = () => {};
 
@@ -19,12 +21,14 @@ export class LineChart {
   /** @param {HTMLElement} host its place @param {{title?: string, height?: number}} options */
   constructor(host, { title = "", height = 220 } = {}) {
     Object.assign(this, { host, title, view: { ...USUAL }, series: [], all: [], at: null, drag: null });
-    Object.assign(this, { onZoom: NOTHING, onCursor: NOTHING, onTable: NOTHING });
+    Object.assign(this, { onZoom: NOTHING, onCursor: NOTHING, onPick: NOTHING, onTable: NOTHING });
     host.classList.add("line-chart");
     this.layer = new Layer(host, { height, draw: (...sizes) => this.draw(...sizes) });
     this.tip = el("div", { class: "chart-tip line-tip", "aria-hidden": "true", hidden: true });
     this.note = el("span", { class: "chart-window", hidden: true });
-    host.append(this.tip, this.note);
+    this.said = el("span", { class: "visually-hidden", role: "status" });
+    host.append(this.tip, this.note, this.said);
+    this.flags = new Flags(host);
     listen(this, this.layer.canvas);
   }
 
@@ -46,7 +50,7 @@ export class LineChart {
   setCursor(x) {
     this.at = x;
     if (x === null) delete this.host.dataset.cursor;
-    else this.host.dataset.cursor = String(Number(x.toPrecision(8)));
+    else this.host.dataset.cursor = String(Number(x.toPrecision(14)));
     this.layer.redraw();
   }
 
@@ -58,6 +62,7 @@ export class LineChart {
     this.range = range ?? this.full;
     const y = yRange(this.all, this.range, { isLog: this.view.logY, fitAll: this.view.fitAll, withBands: this.all.length <= 6 });
     this.y = y ?? (this.view.logY ? [0.1, 1] : [0, 1]);
+    this.flagged = flagPlaces(this.view.flags, this.all[0], x);
     this.tell();
     this.layer.redraw();
   }
@@ -66,9 +71,14 @@ export class LineChart {
   tell() {
     const { dataset } = this.host;
     dataset.points = String(this.all.reduce((sum, { at }) => sum + at.length, 0));
-    dataset.range = this.range.map((value) => Number(value.toPrecision(8))).join(":");
+    dataset.range = this.range.map((value) => Number(value.toPrecision(14))).join(":");
     dataset.state = this.all.length ? "ready" : "empty";
     const words = this.all.slice(0, 3).map((one) => `${one.label}: last ${number(one.line.at(-1))}, min ${number(least(one.min))}, max ${number(most(one.max))}`);
+    const cuts = this.all.reduce((sum, one) => sum + cutsOf(one, this.range, this.y), 0);
+    dataset.cut = String(cuts);
+    dataset.flags = String(this.flagged.length);
+    if (cuts) words.push(`its band is cut at ${integer(cuts)} place${cuts === 1 ? "" : "s"}, Fit all shows it whole`);
+    if (this.flagged.length) words.push(`alerts: ${this.flagged.slice(0, 3).map(({ text }) => text).join(", ")}`);
     const rest = this.all.length > 3 ? `; and ${this.all.length - 3} more` : "";
     this.layer.label(`${this.title}. ${words.join("; ") || "no points"}${rest}`);
     const first = this.all.find((one) => one.line !== one.mean);
@@ -85,7 +95,8 @@ export class LineChart {
   draw(ctx, colors, width, height) {
     const frame = (this.frame = frameOf(width, height, { ...this.view, x: this.range, y: this.y }));
     paint(ctx, colors, frame, this.all, this.view);
-    if (this.view.x === "step") flags(ctx, colors, frame, this.view.flags);
+    flags(ctx, colors, frame, this.flagged);
+    this.flags.place(frame, this.flagged);
     if (!this.all.length) this.sayNothing(ctx, colors, width, height);
     if (this.at !== null) cursor(ctx, colors, frame, this.at, this.hits().map(({ left, top, color }) => ({ left, top, color })));
     if (this.drag) this.shade(ctx, colors, frame);
@@ -104,13 +115,18 @@ export class LineChart {
 
   /** Each series at the cursor: where it is drawn and what it is there. */
   hits() {
-    const { frame, at } = this;
+    const { frame } = this;
+    return this.valuesAt(this.at).map((hit) => ({ ...hit, color: hit.one.color, left: frame.left(hit.x), top: frame.top(hit.value) }));
+  }
+
+  /** The point of each series nearest to a place of x: {one, place, value, x}. */
+  valuesAt(x) {
     const room = (this.range[1] - this.range[0]) / 20;
     const found = this.all.map((one) => {
-      const place = nearest(one.at, at);
-      return { one, place, color: one.color, left: frame.left(one.at[place]), top: frame.top(one.line[place]), value: one.line[place], x: one.at[place] };
+      const place = nearest(one.at, x);
+      return { one, place, value: one.line[place], x: one.at[place] };
     });
-    return found.filter(({ x, place }) => place >= 0 && (found.length === 1 || Math.abs(x - at) <= room));
+    return found.filter((hit) => hit.place >= 0 && (found.length === 1 || Math.abs(hit.x - x) <= room));
   }
 
   /** Move the cursor by the pointer or a key, and say what is there. */
@@ -121,12 +137,26 @@ export class LineChart {
     this.onCursor(x);
   }
 
+  /** What is at the cursor, for who does not see it: keys tell it, the pointer does not. */
+  speak() {
+    const hits = this.at === null ? [] : this.valuesAt(this.at);
+    const alerts = this.flagsNear(this.at ?? NaN).map(({ text }) => `, alert: ${text}`);
+    const values = hits.slice(0, 4).map(({ one, value }) => (hits.length > 1 ? `${one.label} ${number(value)}` : number(value)));
+    this.said.textContent = hits.length ? `${this.xText(hits[0].x)}: ${values.join(", ")}${alerts.join("")}` : "";
+  }
+
+  flagsNear(x) {
+    const { frame } = this;
+    return frame ? this.flagged.filter((flag) => Math.abs(frame.left(flag.x) - frame.left(x)) <= NEAR) : [];
+  }
+
   fillTip(x) {
     const hits = this.hits().sort((a, b) => (b.value > a.value ? 1 : -1));
     const rows = hits.slice(0, LISTED).map(({ one, color, value, place }) => el("div", { class: one.id === this.view.hover ? "is-lifted" : "" },
       el("i", { style: { background: color } }), el("span", { class: "cut" }, one.label), el("b", {}, number(value)),
       one.odd[place] ? el("em", {}, `${one.odd[place]} NaN or ∞`) : null));
-    const over = hits.length - rows.length;
+    rows.push(...this.flagsNear(x).slice(0, 3).map(({ text }) => el("div", { class: "tip-flag" }, text)));
+    const over = hits.length - Math.min(hits.length, LISTED);
     this.tip.replaceChildren(el("strong", {}, this.xText(hits[0]?.x ?? x)), ...rows, ...(over > 0 ? [el("div", { class: "muted" }, `and ${over} more`)] : []));
     const left = this.frame.left(x);
     const isRight = left + this.tip.offsetWidth + 24 > this.host.clientWidth && left > this.tip.offsetWidth + 14;
@@ -146,25 +176,9 @@ export class LineChart {
     this.onZoom(range);
   }
 
-  /** @returns {Promise<Blob>} a picture on the colour of its card */
-  toPNG() {
-    const { canvas } = this.layer;
-    const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-    const ctx = copy.getContext("2d");
-    ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--card").trim() || "#fff";
-    ctx.fillRect(0, 0, copy.width, copy.height);
-    ctx.drawImage(canvas, 0, 0);
-    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
-  }
-
-  /** @returns {string} */
-  toSVG() {
-    const { width, height } = this.layer;
-    const ctx = new SvgContext(width, height);
-    const colors = { line: "#dfe3e8", muted: "#5b6676", text: "#1b2430", danger: "#b3261e", accent: "#2f5fd0", warning: "#8a5a00" };
-    paint(ctx, colors, frameOf(width, height, { ...this.view, x: this.range, y: this.y }), this.all, { ...this.view, hover: null, dim: false });
-    return ctx.text(this.title);
-  }
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.layer]; }
+  get legend() { return this.all.length > 1 ? this.all : []; }
 
   /** @returns {{head: string[], rows: (number|null)[][]}} a row for each x */
   toTable() {
@@ -175,6 +189,8 @@ export class LineChart {
     this.layer.destroy();
     this.tip.remove();
     this.note.remove();
+    this.said.remove();
+    this.flags.destroy();
   }
 }
 

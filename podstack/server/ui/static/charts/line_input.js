@@ -9,6 +9,7 @@ const SETTLED = 250; // milliseconds after the last turn of the wheel
 export function listen(chart, canvas) {
   canvas.tabIndex = 0;
   canvas.dataset.keys = "chart";
+  canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight Home End + - 0 Enter t");
   canvas.addEventListener("pointerdown", (event) => pressed(chart, canvas, event));
   canvas.addEventListener("pointermove", (event) => moved(chart, event));
   canvas.addEventListener("pointerup", (event) => released(chart, event));
@@ -49,6 +50,7 @@ function released(chart) {
   const drag = chart.drag?.toSorted((a, b) => a - b);
   chart.pan = chart.drag = null;
   if (drag && drag[1] - drag[0] > FEW) chart.zoom(drag.map((left) => xAt(chart, left)));
+  else if (drag) chart.onPick(xAt(chart, drag[0]));
   chart.layer.redraw();
 }
 
@@ -76,7 +78,7 @@ export const KEYS = {
   Home: (chart) => chart.point(chart.range[0]), End: (chart) => chart.point(chart.range[1]),
   "+": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)), "=": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)),
   "-": (chart) => scaled(chart, 2, chart.at ?? middleOf(chart)),
-  0: (chart) => chart.zoom(null), t: (chart) => chart.onTable(), Escape: (chart) => chart.point(null),
+  0: (chart) => chart.zoom(null), t: (chart) => chart.onTable(), Enter: (chart) => chart.at !== null && chart.onPick(chart.at), Escape: (chart) => chart.point(null),
 };
 
 function keyed(chart, event) {
@@ -84,6 +86,7 @@ function keyed(chart, event) {
   event.preventDefault();
   event.stopPropagation();
   KEYS[event.key](chart, event.shiftKey ? 10 : 1);
+  chart.speak();
 }
 
 const middleOf = (chart) => valueAt(0.5, chart.range, chart.view.logX);

@@ -95,11 +95,23 @@ function marks(ctx, colors, frame, one, withBand) {
     const left = frame.left(x);
     if (!(left >= MARGIN.left - 1 && left <= frame.width - MARGIN.right + 1)) return;
     ctx.fillStyle = one.color;
-    if (withBand && one.max[place] > hi) ctx.fillRect(left - 0.5, MARGIN.top - 2, 1, 3);
-    if (withBand && one.min[place] < lo) ctx.fillRect(left - 0.5, frame.height - MARGIN.bottom - 1, 1, 3);
+    if (withBand && one.max[place] > hi) arrow(ctx, left, MARGIN.top - 5, 5);
+    if (withBand && one.min[place] < lo) arrow(ctx, left, frame.height - MARGIN.bottom + 5, -5);
     ctx.fillStyle = colors.danger;
     if (one.odd[place] > 0) ctx.fillRect(left - 1, MARGIN.top - 8, 2, 7);
   });
+}
+
+/** A small arrow with its tip at a place: what goes on beyond the edge. */
+function arrow(ctx, left, tip, high) {
+  ctx.beginPath();
+  [[left, tip], [left + 3, tip + high], [left - 3, tip + high]].forEach(([a, b], at) => ctx[at ? "lineTo" : "moveTo"](a, b));
+  ctx.fill();
+}
+
+/** At how many places within a range of x the band of a series goes on beyond y. */
+export function cutsOf({ at, min, max }, [from, to], [lo, hi]) {
+  return at.reduce((sum, x, place) => sum + (x >= from && x <= to && (max[place] > hi || min[place] < lo)), 0);
 }
 
 function oddCount(ctx, colors, frame, all) {

@@ -25,6 +25,8 @@ export class ParallelChart {
     this.inner.append(this.stage);
     host.append(this.inner);
     this.lines = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawLines(...all) });
+    this.lines.canvas.removeAttribute("role"); // the canvas in front speaks for both
+    this.lines.canvas.setAttribute("aria-hidden", "true");
     this.front = new Layer(this.stage, { height: HEIGHT, draw: (...all) => this.drawFront(...all), onResize: () => this.layout() });
     this.listen();
   }
@@ -236,6 +238,11 @@ export class ParallelChart {
   }
 
   // Out ---------------------------------------------------------------------------------------
+
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.lines, this.front]; }
+  get heads() { return this.data.axes.map(({ title, isInverted }, at) => ({ left: this.xs[at], text: `${title}${isInverted ? " ↓" : ""}` })); }
+  get legend() { return this.data.legend; }
 
   toTable() {
     const { axes, runs, selected, value, name } = this.data;

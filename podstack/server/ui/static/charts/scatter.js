@@ -120,6 +120,10 @@ export class ScatterChart {
     this.point(order[(at + by + order.length + (at < 0 && by < 0 ? 1 : 0)) % order.length]);
   }
 
+  /** What pictures of it are made of (pictures.js). */
+  get layers() { return [this.layer]; }
+  get legend() { return this.data.legend; }
+
   toTable() {
     const { x, y, points, name } = this.data;
     return { head: ["run", x.title, y.title], rows: points.map((point) => [name(point.run), point.x, point.y]) };

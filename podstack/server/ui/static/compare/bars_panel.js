@@ -1,18 +1,19 @@
 /** The figure of one metric in each selected run, the best first. */
 
 import { BarsChart } from "../charts/bars.js";
+import { refreshTable } from "../charts/card_menu.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { dimension, position } from "./dimensions.js";
 import { counted, emptyBox, labelOf, runUrl, select, setTools } from "./parts.js";
 
-const PARTS = ["bar", "obj", "use", "brush", "hide", "runs", "base"];
+const PARTS = ["bar", "obj", "use", "brush", "hide", "runs", "base", "colors", "columns"];
 
 export const open = (...parts) => new BarsPanel(...parts);
 
 class BarsPanel {
   constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools, chart: null });
+    Object.assign(this, { view, body, tools, chart: null, table: null });
     view.onLift((run) => this.chart?.lift(run));
     view.on(PARTS, () => this.draw(), body);
   }
@@ -37,13 +38,14 @@ class BarsPanel {
       this.chart = new BarsChart(host, { onLift: (run) => view.lift(run), onOpen: (run) => location.assign(runUrl(view, run)) });
     }
     this.chart.setData(this.data(key, items));
+    refreshTable(this);
     this.body.dataset.state = "ready";
     this.body.dataset.points = String(items.length);
   }
 
   empty(title, text) {
     this.chart?.destroy();
-    this.chart = null;
+    this.chart = this.table = null;
     emptyBox(this.body, title, text);
   }
 

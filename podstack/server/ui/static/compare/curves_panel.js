@@ -1,31 +1,32 @@
 /**
- * Curves of the selected runs, a chart for each chosen metric. Above ten runs they can be grouped
- * by a parameter: the mean of each group, and a band around it. Only what lacks is fetched.
+ * Curves of the selected runs, a chart for each chosen metric. Above ten runs they are grouped by a
+ * parameter, or all together: a line for each group, and a band around it. Only what lacks is fetched.
  */
 
+import { menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
 import { LineChart } from "../charts/line.js";
-import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
-import { real } from "./data.js";
-import { grouped, groupsOf } from "./grouping.js";
-import { columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
+import { Curves } from "../workspace/curves.js";
+import { ALL, groupsOf } from "./grouping.js";
+import { axisSelect, bandSelect, columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
-const PARTS = ["curves", "x", "smooth", "log", "group", "band", "hide", "brush", "runs", "order", "obj"];
+const PARTS = ["curves", "x", "smooth", "log", "group", "band", "zoom", "hide", "brush", "runs", "order", "obj", "colors", "columns"];
 const MOST_RUNS = 60; // curves of one chart
 const BATCH = 6; // metrics of one request
 const DEFAULT_METRICS = 3;
-const BUCKETS = 300;
 const NO_GROUP = "none";
+const HEIGHT = 220;
 
-export const open = (...parts) => new CurvesPanel(...parts);
+export const open = (...parts) => void new CurvesPanel(...parts); // each of its charts has a menu
 
 class CurvesPanel {
   constructor(view, body, tools) {
     Object.assign(this, { view, body, tools });
-    this.cards = new Map(); // metric → {card, host, chart}
-    this.known = new Map(); // metric → run id → its buckets
+    this.cards = new Map(); // metric → {figure, host, chart, table}
+    this.curves = new Curves(this);
     view.onLift((run) => this.lift(run));
+    view.onGrowth((ids) => this.curves.forget(ids));
     view.on(PARTS, () => this.draw(), body);
   }
 
@@ -42,14 +43,25 @@ class CurvesPanel {
     return this.view.selected.slice(0, MOST_RUNS);
   }
 
-  /** The parameter that runs are grouped by; empty for a curve each. */
+  /** The parameter that runs are grouped by, or ALL; empty for a curve each. */
   get group() {
     const { group } = this.view.state;
     if (group) return group === NO_GROUP ? "" : group;
     if (this.view.selected.length <= COLORED) return "";
     const fits = ({ key }) => groupsOf(this.view, key, this.runs).size <= 6;
-    return this.view.importance.found.find(fits)?.key ?? "";
+    return this.view.importance.found.find(fits)?.key ?? ALL;
   }
+
+  // What the buckets are asked by (workspace/curves.js) ---------------------------------------
+
+  get state() { return this.view.state; }
+  get compared() { return this.view.compared; }
+  get drawn() { return this.runs.map((run) => this.view.idOf(run)); }
+  get colors() { return this.view.styles; }
+  get isLogX() { return false; }
+  get isGrouped() { return this.group !== ""; }
+  nameOf(id) { return this.view.nameOf(this.compared.places.get(id)); }
+  groupsOf(places) { return groupsOf(this.view, this.group, places); }
 
   draw() {
     const { metrics, view } = this;
@@ -67,11 +79,12 @@ class CurvesPanel {
 
   /** What each group is, in its colour; runs have the strip. */
   legend() {
-    const groups = [...groupsOf(this.view, this.group, this.runs)];
+    const groups = [...this.groupsOf(this.runs)];
     const styles = this.view.stylesFor(groups.map(([label]) => label));
+    const word = this.group === ALL ? "" : `${labelOf(this.group)} `;
     return groups.map(([label, runs]) => {
       const mark = el("span", { class: "dot", "aria-hidden": "true", style: { background: styles.get(label).color } });
-      return el("span", {}, mark, `${labelOf(this.group)} ${label}`, el("span", { class: "muted" }, ` (${counted(runs.length, "run")})`));
+      return el("span", {}, mark, `${word}${label}`, el("span", { class: "muted" }, ` (${counted(runs.length, "run")})`));
     });
   }
 
@@ -84,16 +97,27 @@ class CurvesPanel {
   controls() {
     const { view, metrics } = this;
     const { state } = view;
-    const left = Object.keys(view.compared.metrics).filter((name) => !metrics.includes(name));
+    const names = Object.keys(view.compared.metrics);
+    const left = names.filter((name) => !metrics.includes(name));
     return [
       left.length > 0 && select("Add", [["", "a metric…"], ...left.map((name) => [name, name])], "",
         (name) => name && view.change({ curves: [...metrics, name] })),
-      select("X", [["step", "Step"], ["relative", "Time since start"], ["wall", "Wall time"]], state.x, (x) => view.change({ x })),
+      axisSelect(names, state.x, (x) => view.change({ x, zoom: [] })),
       this.smoothing(),
       toggle("Log y", state.log, (log) => view.change({ log })),
-      view.selected.length > 2 && columnSelectOfParams(view, this.group, (group) => view.change({ group: group || NO_GROUP })),
-      this.group && select("Band", [["minmax", "Min–max"], ["std", "± 1 std"]], state.band, (band) => view.change({ band })),
+      view.selected.length > 2 && this.groupSelect(),
+      this.group && bandSelect(state.band, (band) => view.change({ band })),
+      state.zoom.length > 0 && el("button", { type: "button", class: "button", onclick: () => view.change({ zoom: [] }) }, "Reset zoom"),
     ];
+  }
+
+  groupSelect() {
+    const field = columnSelect(this.view, "Group by", "", (group) => this.view.change({ group: group || NO_GROUP }), "nothing");
+    const choice = field.querySelector("select");
+    choice.querySelector('optgroup[label="Metrics"]')?.remove();
+    choice.options[0].after(el("option", { value: ALL }, "all runs together"));
+    choice.value = this.group;
+    return field;
   }
 
   smoothing() {
@@ -103,99 +127,74 @@ class CurvesPanel {
     return el("label", { class: "field" }, el("span", {}, "Smooth"), field);
   }
 
-  /** A card for each metric, in order; charts that stay keep their zoom. */
+  /** A card for each metric, in order; charts that stay keep what they show. */
   place(metrics) {
     const grid = this.body.querySelector(".curve-grid");
-    for (const [name, { card, chart }] of this.cards) {
+    for (const [name, { figure, chart }] of this.cards) {
       if (metrics.includes(name)) continue;
       chart?.destroy();
-      card.remove();
+      figure.remove();
       this.cards.delete(name);
     }
     for (const name of metrics) {
       if (!this.cards.has(name)) this.cards.set(name, this.newCard(name));
-      grid.append(this.cards.get(name).card);
+      const { figure } = this.cards.get(name);
+      if (figure.parentElement !== grid || grid.children[metrics.indexOf(name)] !== figure) grid.append(figure);
     }
   }
 
   newCard(name) {
-    const host = el("div", { class: "curve", "data-state": "loading" });
+    const card = { host: el("div", { class: "curve", "data-state": "loading" }), chart: null, table: null, link: () => "#curves" };
     const drop = el("button", { type: "button", class: "icon-button", "aria-label": `Leave out ${name}`, title: "Leave out" }, "×");
     drop.addEventListener("click", () => this.view.change({ curves: this.metrics.filter((other) => other !== name) }));
-    const card = el("figure", { class: "curve-card", "data-metric": name },
-      el("figcaption", {}, el("span", { class: "cut", title: name }, name), drop), host);
-    return { card, host, chart: null };
+    card.figure = el("figure", { class: "curve-card", "data-metric": name },
+      el("figcaption", {}, el("span", { class: "cut", title: name }, name), menuButton(name, card), drop), card.host);
+    return card;
   }
 
   async load(metrics) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const ids = this.runs.map((run) => this.view.idOf(run));
+    this.curves.settle();
     for (let start = 0; start < metrics.length; start += BATCH) {
       const names = metrics.slice(start, start + BATCH);
-      names.forEach((name) => this.show(name, ids));
+      names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
       try {
-        await this.fetch(names, ids);
+        await this.curves.fetch(names);
       } catch (error) {
         if (turn === this.turn) names.forEach((name) => this.fail(name, error));
         continue;
       }
       if (turn !== this.turn) return;
-      names.forEach((name) => this.show(name, ids));
+      names.forEach((name) => this.show(name));
     }
   }
 
-  async fetch(names, ids) {
-    const lacks = (id) => names.some((name) => !this.known.get(name)?.has(id));
-    const wanted = ids.filter(lacks);
-    if (!wanted.length) return;
-    const { series } = await get("/series", { runs: wanted, names, buckets: BUCKETS });
-    for (const id of wanted) {
-      for (const name of names) {
-        if (!this.known.has(name)) this.known.set(name, new Map());
-        this.known.get(name).set(id, series[id]?.[name] ?? null);
-      }
-    }
-  }
-
-  show(name, ids) {
-    const known = this.known.get(name);
+  show(name) {
     const card = this.cards.get(name);
-    if (!known || !card) return;
+    if (!card) return;
     card.host.nextElementSibling?.remove();
-    const { state } = this.view;
-    const drawn = this.group ? this.groupSeries(known, ids) : this.runSeries(known, ids);
-    card.chart ??= new LineChart(card.host, { title: name, height: 220 });
-    card.chart.setData(drawn);
-    card.chart.setView({ x: state.x, smooth: state.smooth, logY: state.log });
+    const { x, smooth, log, zoom } = this.state;
+    card.chart ??= this.chart(name, card);
+    card.chart.setData(this.curves.of(name));
+    card.chart.setView({ x, smooth, logY: log, range: zoom.length ? zoom : null });
+    refreshTable(card);
+  }
+
+  chart(name, card) {
+    const chart = new LineChart(card.host, { title: name, height: HEIGHT });
+    chart.onTable = () => toggleTable(card);
+    chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
+    chart.onCursor = (x) => this.cards.forEach((other) => other !== card && other.chart?.setCursor(x));
+    return chart;
   }
 
   fail(name, error) {
-    const { card, host } = this.cards.get(name) ?? {};
-    if (!card) return;
+    const { figure, host } = this.cards.get(name) ?? {};
+    if (!figure) return;
     host.nextElementSibling?.remove();
     const again = el("button", { type: "button", class: "link" }, "Try again");
     again.addEventListener("click", () => this.draw());
-    card.append(el("p", { class: "warning" }, `${error.message} `, again));
-  }
-
-  runSeries(known, ids) {
-    return ids.filter((id) => known.get(id)).map((id) => {
-      const run = this.view.compared.places.get(id);
-      return { id, label: this.view.nameOf(run), ...this.view.styleOf(run), ...known.get(id) };
-    });
-  }
-
-  /** One curve a group: all of its runs on shared steps. */
-  groupSeries(known, ids) {
-    const { view } = this;
-    const axis = this.view.state.x === "step" ? "x" : "time";
-    const groups = [...groupsOf(view, this.group, ids.map((id) => view.compared.places.get(id)))];
-    const styles = view.stylesFor(groups.map(([label]) => label));
-    return groups.map(([label, runs]) => {
-      const curves = runs.map((run) => known.get(view.idOf(run))).filter(Boolean);
-      const columns = grouped(curves.map((one) => ({ x: stepsOf(one, axis, view.state.x), mean: one.mean.map(real) })), view.state.band);
-      return { id: label, label: `${label} (${runs.length})`, ...styles.get(label), ...columns, time: columns.x, odd: columns.x.map(() => 0) };
-    }).filter(({ x }) => x.length);
+    figure.append(el("p", { class: "warning" }, `${error.message} `, again));
   }
 
   lift(run) {
@@ -203,15 +202,4 @@ class CurvesPanel {
     const hover = run === null ? null : this.view.idOf(run);
     for (const { chart } of this.cards.values()) chart?.setView({ hover, dim: hover !== null });
   }
-}
-
-function stepsOf(one, axis, x) {
-  if (axis === "x") return one.x;
-  return x === "relative" ? one.time.map((time) => time - one.time[0]) : one.time;
-}
-
-function columnSelectOfParams(view, value, onChange) {
-  const field = columnSelect(view, "Group by", value, onChange, "nothing");
-  field.querySelector('optgroup[label="Metrics"]')?.remove();
-  return field;
 }

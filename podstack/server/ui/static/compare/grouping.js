@@ -10,7 +10,8 @@ const POINTS = 200;
 
 /**
  * @param {{x: number[], mean: number[]}[]} curves one a run, x rising
- * @param {"minmax"|"std"} band lowest to highest run, or one standard deviation to each side
+ * @param {"minmax"|"std"|"half"} band lowest to highest run, one standard deviation to each side, or
+ *   the middle half of the runs, with their median as the line
  * @returns {{x, mean, min, max, last, count}} columns of one length; empty without points
  */
 export function grouped(curves, band = "minmax") {
@@ -24,14 +25,34 @@ export function grouped(curves, band = "minmax") {
 }
 
 function add(columns, x, values, band) {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  const [line, low, high] = BANDS[band]?.(values) ?? BANDS.minmax(values);
   columns.x.push(x);
-  columns.mean.push(mean);
-  columns.last.push(mean);
-  columns.min.push(band === "std" ? mean - spread : Math.min(...values));
-  columns.max.push(band === "std" ? mean + spread : Math.max(...values));
+  columns.mean.push(line);
+  columns.last.push(line);
+  columns.min.push(low);
+  columns.max.push(high);
   columns.count.push(values.length);
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The line, and the band's two edges. */
+const BANDS = {
+  minmax: (values) => [mean(values), Math.min(...values), Math.max(...values)],
+  std: (values) => {
+    const middle = mean(values);
+    const spread = Math.sqrt(mean(values.map((value) => (value - middle) ** 2)));
+    return [middle, middle - spread, middle + spread];
+  },
+  half: (values) => {
+    const sorted = values.toSorted((a, b) => a - b);
+    return [0.5, 0.25, 0.75].map((share) => between(sorted, share * (sorted.length - 1)));
+  },
+};
+
+function between(sorted, place) {
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  return low + (high - low) * (place % 1);
 }
 
 function finite({ x, mean }) {
@@ -60,8 +81,11 @@ function at({ x: xs, y: ys }, x) {
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
 
+export const ALL = "*"; // instead of a column: all runs are one group
+
 /** Label → runs, in the order of the values. Numbers of many values are cut into quarters of the runs. */
 export function groupsOf(view, key, runs) {
+  if (key === ALL) return new Map(runs.length ? [["all runs", runs]] : []);
   const values = view.compared.values(key, runs);
   const axis = dimension(key, values);
   const cuts = axis.kind === "category" ? null : quarters(values);

@@ -3,29 +3,37 @@
 import { clear, el } from "../core/dom.js";
 import { ENOUGH } from "./importance.js";
 import { counted, emptyBox, labelOf } from "./parts.js";
+import { verdict } from "./verdict.js";
 
-const PARTS = ["obj", "use", "hide", "brush", "runs"];
+const PARTS = ["obj", "use", "hide", "brush", "runs", "columns"];
 const MOST = 10; // parameters
 const WEAK = 0.2; // |r| below it is no direction
 
 export function open(view, body) {
   view.on(PARTS, () => draw(view, body), body);
+  return { toTable: () => tableOf(view.importance.found) };
 }
+
+const tableOf = (found) => ({
+  head: ["parameter", "explained", "spearman_r", "runs"],
+  rows: found.map(({ key, share, r, runs }) => [labelOf(key), share, r, runs]),
+});
 
 function draw(view, body) {
   const { found, runs, reason } = view.importance;
   if (reason && !found.length) return emptyBox(body, "Nothing to say yet", reason);
   const widest = Math.max(...found.map(({ share }) => share), 0.01);
   const rows = found.slice(0, MOST).map((one) => row(view, one, widest));
-  clear(body).append(headOf(view, runs, reason), el("ol", { class: "importance" }, ...rows), noteOf(found));
+  clear(body).append(headOf(view, runs), el("ol", { class: "importance" }, ...rows), noteOf(found));
   body.dataset.state = "ready";
 }
 
-function headOf(view, runs, reason) {
-  const line = el("p", { class: "muted" }, `How much of ${labelOf(view.objective)} each explains by itself, over ${counted(runs, "run")}`);
-  if (runs < ENOUGH) line.append(" ", el("span", { class: "warning" }, `· low confidence: under ${ENOUGH} runs`));
-  if (reason) line.append(" ", el("span", {}, reason));
-  return line;
+/** What was found, in words, and what the figures below are. */
+function headOf(view, runs) {
+  const { text, doubt } = verdict(view);
+  return el("div", { class: "importance-head" },
+    el("p", {}, el("strong", {}, text), doubt && el("span", { class: "warning" }, ` · ${doubt}${runs < ENOUGH ? ` of the ${ENOUGH} it takes` : ""}`)),
+    el("p", { class: "muted" }, `How much of ${labelOf(view.objective)} each explains by itself, over ${counted(runs, "run")}`));
 }
 
 function row(view, { key, share, r }, widest) {

@@ -1,30 +1,39 @@
 /** What came of the selected runs: figures of each metric, and how far they are from the baseline. */
 
-import { clear } from "../core/dom.js";
 import { number, signed } from "../core/format.js";
 import { partOf } from "./data.js";
 import { bestOf, deltaOf, deltaText } from "./deltas.js";
 import { counted, emptyBox, runLabel, segmented, setTools } from "./parts.js";
-import { comparisonTable, inGroups, runsAreRows, scrolled } from "./table.js";
+import { comparisonTable, inGroups, replaced, runsAreRows, scrolled } from "./table.js";
 
-const PARTS = ["sort", "figure", "flip", "base", "hide", "brush", "runs", "order"];
+const PARTS = ["sort", "figure", "flip", "base", "hide", "brush", "runs", "order", "colors", "columns"];
 const FIGURES = [["best", "Best"], ["last", "Last"], ["min", "Min"], ["max", "Max"], ["all", "All"]];
 const WAYS = { minimize: "lower is better", maximize: "higher is better" };
 
 export function open(view, body, tools) {
   view.on(PARTS, () => draw(view, body, tools), body);
+  return { toTable: () => fileOf(view) };
+}
+
+const namesOf = ({ compared }, runs) => Object.keys(compared.metrics)
+  .filter((name) => runs.some((run) => compared.figure(name, run, "last") !== null));
+
+/** Every figure as it is, a row for each run. */
+function fileOf(view) {
+  const lines = linesOf(view, namesOf(view, view.rows));
+  const figure = (run) => ({ full, part }) => view.compared.figure(full, run, part);
+  return { head: ["run", "id", ...lines.map(({ full, part }) => `${full} ${part}`)], rows: view.rows.map((run) => [view.nameOf(run), view.idOf(run), ...lines.map(figure(run))]) };
 }
 
 function draw(view, body, tools) {
   const runs = view.rows;
-  const names = Object.keys(view.compared.metrics)
-    .filter((name) => runs.some((run) => view.compared.figure(name, run, "last") !== null));
+  const names = namesOf(view, runs);
   setTools(tools, names.length > 0 && segmented("Figure", FIGURES, view.state.figure,
     (figure) => view.change({ figure })));
   if (!names.length) {
     return emptyBox(body, "No numeric metric yet", "Log one with run.log_metrics({\"loss\": 0.1}).");
   }
-  clear(body).append(scrolled("Metrics", tableOf(view, runs, linesOf(view, names))));
+  replaced(body, scrolled("Metrics", tableOf(view, runs, linesOf(view, names))));
   body.dataset.state = "ready";
 }
 

@@ -1,20 +1,20 @@
 /** Parallel coordinates of the visible runs: what is brushed here filters the whole page. */
 
 import { ParallelChart } from "../charts/parallel.js";
+import { refreshTable } from "../charts/card_menu.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { words } from "./brushes.js";
 import { textOf } from "./dimensions.js";
-import { counted, emptyBox, labelOf, runUrl, select, setTools, tipOf } from "./parts.js";
+import { counted, emptyBox, labelOf, legendOf, runUrl, select, setTools, tipOf } from "./parts.js";
 
-const PARTS = ["axes", "inv", "brush", "hide", "runs", "order", "obj", "use"];
+const PARTS = ["axes", "inv", "brush", "hide", "runs", "order", "obj", "use", "colors", "columns"];
 
 export const open = (...parts) => new ParallelPanel(...parts);
 
 class ParallelPanel {
   constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools });
-    this.chart = null;
+    Object.assign(this, { view, body, tools, chart: null, table: null });
     view.onLift((run) => this.chart?.lift(run));
     view.on(PARTS, () => this.draw(), body);
   }
@@ -33,6 +33,7 @@ class ParallelPanel {
     }
     this.chart.setData(this.data());
     this.drawChips();
+    refreshTable(this);
     this.body.dataset.state = "ready";
     this.body.dataset.selected = String(view.selected.length);
   }
@@ -46,7 +47,7 @@ class ParallelPanel {
 
   empty(title, text) {
     this.chart?.destroy();
-    this.chart = null;
+    this.chart = this.table = null;
     emptyBox(this.body, title, text);
   }
 
@@ -75,6 +76,7 @@ class ParallelPanel {
       name: (run) => view.nameOf(run),
       brushes: view.state.brush,
       ...view.shading(),
+      legend: legendOf(view),
       tip: (run) => tipOf(view, run, view.axes),
       label: `${counted(view.visible.length, "run")} over ${axes.map(({ title }) => title).join(", ")}; ${view.selected.length.toLocaleString("en")} selected`,
     };

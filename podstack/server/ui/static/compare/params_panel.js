@@ -1,17 +1,26 @@
 /** The parameters of the selected runs: those that differ, with changes against the baseline. */
 
-import { clear, el } from "../core/dom.js";
+import { el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { same } from "./data.js";
 import { textOf } from "./dimensions.js";
 import { counted, emptyBox, runLabel, segmented, setTools, toggle } from "./parts.js";
-import { comparisonTable, inGroups, runsAreRows, scrolled } from "./table.js";
+import { comparisonTable, inGroups, replaced, runsAreRows, scrolled } from "./table.js";
 
-const PARTS = ["sort", "all", "flip", "base", "hide", "brush", "runs", "order"];
+const PARTS = ["sort", "all", "flip", "base", "hide", "brush", "runs", "order", "colors", "columns"];
 const LONGEST = 80; // characters of a value in a cell
 
 export function open(view, body, tools) {
   view.on(PARTS, () => draw(view, body, tools), body);
+  return { toTable: () => fileOf(view) };
+}
+
+/** Every value as it is, a row for each run. */
+function fileOf(view) {
+  const { differing, equal } = divided(view, view.rows);
+  const names = view.state.all ? [...differing, ...equal] : differing;
+  const value = (run) => (name) => view.compared.value(`params.${name}`, run);
+  return { head: ["run", "id", ...names], rows: view.rows.map((run) => [view.nameOf(run), view.idOf(run), ...names.map(value(run))]) };
 }
 
 function draw(view, body, tools) {
@@ -24,7 +33,7 @@ function draw(view, body, tools) {
   }
   const names = view.state.all ? [...differing, ...equal] : differing;
   if (!names.length) return emptyBox(body, "Nothing differs", equalWords(equal));
-  clear(body).append(scrolled("Parameters", tableOf(view, runs, names, asRows)));
+  replaced(body, scrolled("Parameters", tableOf(view, runs, names, asRows)));
   const { params } = view.compared.more;
   if (params) body.append(el("p", { class: "muted" }, `${counted(params, "rarer parameter")} left out.`));
   body.dataset.state = "ready";

@@ -20,10 +20,18 @@ export function runLabel(view, run) {
 /** The colour of a run; a ring where too many are shown for each to have one. */
 export function dot(view, run) {
   const mark = el("span", { class: "dot", "aria-hidden": "true" });
-  if (view.isColored) mark.style.background = view.styleOf(run).color;
-  else mark.classList.add("plain");
+  if (!view.isColored) mark.classList.add("plain");
+  else {
+    const { color, dash } = view.styleOf(run);
+    mark.classList.add(`swatch-${dash[0] === 5 ? 1 : dash.length ? 2 : 0}`);
+    mark.style.setProperty("--run", color);
+  }
   return mark;
 }
+
+/** The selected runs by their colours, where runs have colours of their own: for a picture. */
+export const legendOf = (view) => (view.isColored
+  ? view.selected.map((run) => ({ label: view.nameOf(run), ...view.styleOf(run) })) : []);
 
 /** What a panel says where it has nothing to draw. */
 export function emptyBox(body, title, text) {
@@ -59,12 +67,32 @@ export function segmented(label, options, value, onChange) {
   return bar;
 }
 
-/** Put tools in place without taking the focus from the one that was used. */
+const AXES = [["step", "Step"], ["relative", "Time since start"], ["wall", "Wall time"]];
+
+/** What curves lie over: steps, times, or another metric. */
+export const axisSelect = (metrics, value, onChange) =>
+  select("X", [...AXES, ...metrics.map((name) => [name, name])], value, onChange);
+
+/** What the band around the line of a group shows. */
+export const bandSelect = (value, onChange) =>
+  select("Band", [["minmax", "Min–max"], ["std", "± 1 std"], ["half", "Median, middle half"]], value, onChange);
+
+/**
+ * Put tools in place without taking the focus from the one that was used. Those that look the same
+ * as before stay, so that what somebody has just opened stays open while runs are written.
+ */
 export function setTools(host, ...tools) {
+  const wanted = tools.filter(Boolean);
+  if (areSame([...host.children], wanted)) return;
   const order = focusable(host);
   const at = order.indexOf(document.activeElement);
-  clear(host).append(...tools.filter(Boolean));
+  clear(host).append(...wanted);
   if (at >= 0) focusable(host)[Math.min(at, focusable(host).length - 1)]?.focus();
+}
+
+function areSame(before, after) {
+  const values = (tool) => [...tool.querySelectorAll("select, input")].map(({ value, checked }) => `${value} ${checked}`).join("\n");
+  return before.length === after.length && before.every((tool, at) => tool.isEqualNode(after[at]) && values(tool) === values(after[at]));
 }
 
 const focusable = (host) => [...host.querySelectorAll("button, select, input, a[href]")];

@@ -1,18 +1,19 @@
 /** A scatter of the selected runs over any two columns, coloured and sized by any others. */
 
 import { ScatterChart } from "../charts/scatter.js";
+import { refreshTable } from "../charts/card_menu.js";
 import { clear, el } from "../core/dom.js";
 import { dimension, position } from "./dimensions.js";
-import { columnSelect, counted, emptyBox, labelOf, runUrl, setTools, tipOf, toggle } from "./parts.js";
+import { columnSelect, counted, emptyBox, labelOf, legendOf, runUrl, setTools, tipOf, toggle } from "./parts.js";
 import { pareto, spearman } from "./statistics.js";
 
-const PARTS = ["sx", "sy", "sc", "ss", "logx", "logy", "brush", "hide", "runs", "obj", "use"];
+const PARTS = ["sx", "sy", "sc", "ss", "logx", "logy", "brush", "hide", "runs", "obj", "use", "colors", "columns"];
 
 export const open = (...parts) => new ScatterPanel(...parts);
 
 class ScatterPanel {
   constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools, chart: null });
+    Object.assign(this, { view, body, tools, chart: null, table: null });
     view.onLift((run) => this.chart?.lift(run));
     view.on(PARTS, () => this.draw(), body);
   }
@@ -56,16 +57,18 @@ class ScatterPanel {
       ...axes, points, line,
       tip: (run) => tipOf(view, run, [...new Set(Object.values(this.keys).filter(Boolean))]),
       name: (run) => view.nameOf(run),
+      legend: this.keys.color ? [] : legendOf(view),
       label: `Scatter of ${labelOf(this.keys.y)} over ${labelOf(this.keys.x)}: ${facts}`,
     });
     this.line.textContent = facts;
+    refreshTable(this);
     this.body.dataset.state = "ready";
     this.body.dataset.points = String(points.length);
   }
 
   empty(title, text) {
     this.chart?.destroy();
-    this.chart = null;
+    this.chart = this.table = null;
     emptyBox(this.body, title, text);
   }
 

@@ -3,11 +3,12 @@
  * legend of every chart below: a run that the pointer is on is lifted in all of them.
  */
 
-import { clear, el } from "../core/dom.js";
+import { clear, el, icon } from "../core/dom.js";
 import { counted, dot, runUrl } from "./parts.js";
+import { openColors } from "./run_palette.js";
 import { MANY } from "./view.js";
 
-const PARTS = ["runs", "order", "hide", "base", "brush", "obj", "use"];
+const PARTS = ["runs", "order", "hide", "base", "brush", "obj", "use", "colors", "columns"];
 
 export function strip(view, host) {
   let isOpen = false;
@@ -52,8 +53,8 @@ function chip(view, run) {
   const isBase = run === view.baseline;
   const kind = ["chip", isHidden && "is-hidden", isBase && "is-base"].filter(Boolean).join(" ");
   const item = el("li", { class: kind, "data-run": id, draggable: "true" },
-    button("eye", isHidden ? "Show" : "Hide", view, run, () => toggleEye(view, id), dot(view, run)),
-    el("a", { class: "cut", href: runUrl(view, run), title: view.nameOf(run), "data-act": "open" }, view.nameOf(run)),
+    color(view, run), el("a", { class: "cut", href: runUrl(view, run), title: view.nameOf(run), "data-act": "open" }, view.nameOf(run)),
+    status(view, run), button("eye", isHidden ? "Show" : "Hide", view, run, () => toggleEye(view, id), icon("eye")),
     button("base", isBase ? "Baseline is" : "Make the baseline", view, run, () => view.change({ base: id }), "Δ"));
   if (view.state.runs.length) {
     item.append(button("remove", "Remove", view, run, () => remove(view, id), "×"));
@@ -65,6 +66,21 @@ function chip(view, run) {
   item.addEventListener("focusin", () => view.lift(run));
   item.addEventListener("keydown", (event) => step(view, event, id));
   return item;
+}
+
+/** Its colour, to be chosen; many runs are coloured by their values. */
+function color(view, run) {
+  if (!view.isColored) return el("span", { class: "chip-color" }, dot(view, run));
+  const made = button("color", "Colour", view, run, () => openColors(made, view, view.idOf(run), view.nameOf(run)), dot(view, run));
+  made.setAttribute("aria-haspopup", "true");
+  return made;
+}
+
+/** How a run ended, where it did not end well, or has not ended. */
+function status(view, run) {
+  const word = view.compared.runs.status[run];
+  if (word === "completed") return null;
+  return el("span", { class: `status status-${word}`, title: word }, el("span", { class: "status-mark", "aria-hidden": "true" }), el("span", { class: "visually-hidden" }, word));
 }
 
 function button(act, words, view, run, onClick, face) {

@@ -5,7 +5,7 @@
  * title}: kind is "changed", "best", or empty; note stands below the text, with a word of its own.
  */
 
-import { el } from "../core/dom.js";
+import { clear, el } from "../core/dom.js";
 
 const STEP = 100; // runs of a long table that come at once
 export const SIDE_BY_SIDE = 6; // runs that are columns; more are rows
@@ -118,6 +118,16 @@ export function inGroups(names) {
     ...alone.map((full) => ({ full, prefix: "", name: full })),
     ...grouped.flatMap(([prefix, all]) => all.map((full) => ({ full, prefix, name: full.slice(prefix.length) }))),
   ];
+}
+
+/** Something else in a panel: a table in it stays where it was scrolled to, and the focus on its button. */
+export function replaced(body, ...parts) {
+  const before = body.querySelector(".scroll");
+  const act = body.contains(document.activeElement) ? document.activeElement.dataset.act : null;
+  const [left, top] = [before?.scrollLeft, before?.scrollTop];
+  clear(body).append(...parts);
+  if (before) body.querySelector(".scroll")?.scrollTo({ left, top, behavior: "instant" });
+  if (act) body.querySelector(`[data-act="${CSS.escape(act)}"]`)?.focus({ preventScroll: true });
 }
 
 /** A table that scrolls by itself, also by keyboard. */

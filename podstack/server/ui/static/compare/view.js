@@ -20,6 +20,7 @@ export const DEFAULTS = {
   sx: "", sy: "", sc: "", ss: "", logx: "auto", logy: "auto", // scatter
   bar: "", // bars
   text: "", with: "", // texts side by side
+  zoom: [], colors: {}, // curves; the colours chosen by hand, as slots by run
 };
 
 const MOST_AXES = 9;
@@ -29,11 +30,11 @@ export const COLORED = 10; // runs that have a colour of their own; more are col
 export class View extends Listening {
   /**
    * @param state as DEFAULTS; @param write what puts changes into the link
-   * @param palette {forRuns(ids) → Map of {color, dash}, shade(share) → colour}
+   * @param palette {forRuns(ids, chosen) → Map of {color, dash}, shade(share) → colour}
    */
   constructor(state, write, palette) {
     super(state, write);
-    this.palette = palette;
+    Object.assign(this, { palette, growers: [] });
   }
 
   /** A new answer of the server. */
@@ -41,7 +42,19 @@ export class View extends Listening {
     this.compared = new Compared(answer, this.state.use);
     this.total = answer.total;
     this.missing = answer.missing;
+    this.generation = answer.generation;
     this.forget();
+    if (answer.changed) for (const heard of this.growers) heard(answer.changed);
+  }
+
+  /** Be told which runs were written since. */
+  onGrowth(heard) {
+    this.growers.push(heard);
+  }
+
+  /** Whether any run is still being written. */
+  get isRunning() {
+    return this.compared.runs.status.includes("running");
   }
 
   change(changes, options) {
@@ -177,7 +190,7 @@ export class View extends Listening {
   }
 
   get styles() {
-    return this.once("styles", () => this.palette.forRuns(this.ordered.map((run) => this.idOf(run))));
+    return this.once("styles", () => this.palette.forRuns(this.ordered.map((run) => this.idOf(run)), this.state.colors));
   }
 
   /** {color, dash} of a run. */

@@ -2,6 +2,8 @@
 
 const HUES = ["#3355ee", "#dd6699", "#776600", "#3399ee", "#bb2288", "#999900"];
 const DASHES = [[], [5, 3], [2, 2]];
+/** The looks that a run may have, by slot: six colours, then those dashed, then dotted. */
+export const LOOKS = DASHES.flatMap((dash) => HUES.map((color) => ({ color, dash })));
 
 function hash(text) {
   let value = 2166136261;
@@ -10,24 +12,24 @@ function hash(text) {
 }
 
 /**
- * A colour for each run: its own by its id, the next free one where another in view has that.
- * @param {string[]} ids @returns {Map<string, {color: string, dash: number[]}>} at most 18 differ
+ * A colour for each run: the one chosen for it, else its own by its id, and the next free one where
+ * another in view has that.
+ * @param {string[]} ids @param {Record<string, number>} chosen slots (LOOKS) by id
+ * @returns {Map<string, {color: string, dash: number[]}>} at most 18 differ
  */
-export function runColors(ids) {
-  const slots = HUES.length * DASHES.length;
-  const taken = new Set();
-  const found = new Map();
-  for (const id of ids) {
-    const slot = free(hash(id) % HUES.length, taken, slots);
+export function runColors(ids, chosen = {}) {
+  const own = (id) => (Object.hasOwn(chosen, id) && LOOKS[chosen[id]] ? chosen[id] : undefined);
+  const taken = new Set(ids.map(own).filter((slot) => slot !== undefined));
+  return new Map(ids.map((id) => {
+    const slot = own(id) ?? free(hash(id) % HUES.length, taken);
     taken.add(slot);
-    if (taken.size === slots) taken.clear();
-    found.set(id, { color: HUES[slot % HUES.length], dash: DASHES[Math.floor(slot / HUES.length)] });
-  }
-  return found;
+    if (taken.size === LOOKS.length) taken.clear();
+    return [id, LOOKS[slot]];
+  }));
 }
 
-function free(wanted, taken, slots) {
-  for (let round = 0; round < slots; round += HUES.length) {
+function free(wanted, taken) {
+  for (let round = 0; round < LOOKS.length; round += HUES.length) {
     for (let step = 0; step < HUES.length; step += 1) {
       const slot = round + ((wanted + step) % HUES.length);
       if (!taken.has(slot)) return slot;

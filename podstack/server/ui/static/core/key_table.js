@@ -16,7 +16,15 @@ export const KEYS = {
     title: "Runs table",
     keys: {
       "/": "Filter", j: "Next run", k: "Previous run", Enter: "Open the run", x: "Select the run",
-      c: "Compare the selected runs", o: "Choose columns", Delete: "Delete the selected runs",
+      a: "Select all runs shown, or none", c: "Compare the selected runs", o: "Choose columns",
+      Delete: "Delete the selected runs",
+    },
+  },
+  head: {
+    title: "A column's heading that has the focus",
+    keys: {
+      "Alt+ArrowLeft": "Move it left", "Alt+ArrowRight": "Move it right", "Alt+ArrowDown": "Its menu",
+      "Alt+Shift+ArrowLeft": "Narrower", "Alt+Shift+ArrowRight": "Wider",
     },
   },
   compare: {
@@ -27,7 +35,8 @@ export const KEYS = {
     title: "A chart that has the focus",
     keys: {
       ArrowLeft: "Point before (Shift: ten)", ArrowRight: "Next point (Shift: ten)", Home: "First point", End: "Last point",
-      "+": "Closer", "-": "Wider", 0: "Whole range", t: "Table of its values", Escape: "No cursor",
+      "+": "Closer", "-": "Wider", 0: "Whole range",
+      t: "Table of its values", Enter: "Table at the cursor: hold the place, or let go", Escape: "No cursor",
     },
   },
 };

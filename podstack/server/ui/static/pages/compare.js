@@ -9,12 +9,16 @@ import { copy } from "../core/copy.js";
 import { $, el } from "../core/dom.js";
 import { bindKeys } from "../core/keys.js";
 import { page } from "../core/page.js";
+import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
+import { viewsButton } from "../core/views.js";
 import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
+import { colorsFor } from "../compare/run_palette.js";
 import { shadeOf } from "../compare/shades.js";
 import { adder, strip } from "../compare/strip.js";
-import { DEFAULTS, View } from "../compare/view.js";
+import { verdict } from "../compare/verdict.js";
+import { DEFAULTS, MANY, View } from "../compare/view.js";
 
 /** Each panel is a module of its own, asked for when it comes into sight. */
 const PANELS = {
@@ -31,7 +35,7 @@ const PANELS = {
 const MARGIN = "300px"; // below and above the window
 
 const palette = {
-  forRuns: (ids) => runColors(ids),
+  forRuns: runColors,
   shade: (share) => shadeOf(share, isDark()),
 };
 
@@ -59,16 +63,35 @@ async function load(view) {
   }
   if (!view.compared.count) return nothing(view);
   $("#main").classList.remove("nothing");
+  view.state.colors = colorsFor(view.compared.ids, view.state.colors);
   title(view);
   if (view.isDrawn) view.redraw();
   else drawAll(view);
+  follow(view);
+}
+
+/** Ask what is new while runs are written, of many not so often: one request, and one more for curves in sight. */
+function follow(view) {
+  view.polled?.stop();
+  view.polled = poll(async () => {
+    if (view.state.runs.length && !view.isRunning) return false;
+    const wanted = asked(view.state);
+    const told = await get("/compare/columns", { ...wanted, since: view.generation });
+    if (!told || JSON.stringify(asked(view.state)) !== JSON.stringify(wanted)) return undefined;
+    view.load(told);
+    title(view);
+    view.redraw(["columns"]);
+    return view.isRunning;
+  }, { seconds: view.compared.count > MANY ? 10 : 2 });
 }
 
 function drawAll(view) {
   view.isDrawn = true;
   strip(view, $("#strip"));
   headTools(view);
+  $(".compare-header").append(viewsButton());
   brushLine(view, $("#brush-line"));
+  verdictLine(view, $("#verdict"));
   keys(view);
   watch(view);
 }
@@ -94,7 +117,8 @@ async function see(view, body, isSeen) {
     if (!isSeen || opened.has(id)) return;
     opened.add(id);
     const panel = await PANELS[id]();
-    panel.open(view, body, $(`#${id}-tools`));
+    const card = panel.open(view, body, $(`#${id}-tools`));
+    if (card) await addMenu(id, body, card);
   } catch (error) {
     opened.delete(id);
     emptyBox(body, "This panel could not be drawn", error.message);
@@ -102,8 +126,27 @@ async function see(view, body, isSeen) {
   }
 }
 
+/** The menu of a chart or a table: its values, its files, a link to it. */
+async function addMenu(id, body, card) {
+  const { menuButton } = await import("../charts/card_menu.js");
+  const section = body.closest("section");
+  const heading = section.querySelector("h2").textContent;
+  Object.assign(card, { figure: section, host: body, link: () => `#${id}` });
+  section.querySelector(".card-head").append(menuButton(heading, card));
+}
+
+/** What mattered, in a sentence on top that leads to its panel. */
+function verdictLine(view, host) {
+  view.on(["obj", "use", "hide", "brush", "runs", "columns"], () => {
+    const found = verdict(view);
+    host.replaceChildren(...(found ? [
+      el("span", { class: "muted" }, "What mattered: "), el("a", { href: "#importance" }, found.text),
+      found.doubt ? el("span", { class: "warning" }, ` · ${found.doubt}`) : ""] : []));
+  });
+}
+
 function headTools(view) {
-  view.on(["obj", "use", "runs"], () => {
+  view.on(["obj", "use", "runs", "columns"], () => {
     const names = Object.keys(view.compared.metrics);
     setTools($("#compare-tools"),
       names.length > 0 && select("Objective", names.map((name) => [name, name]), view.objective.slice(8), (obj) => view.change({ obj })),

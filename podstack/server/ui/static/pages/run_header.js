@@ -4,7 +4,8 @@ import { copy } from "../core/copy.js";
 import { confirm, dialog } from "../core/dialog.js";
 import { $, clear, el } from "../core/dom.js";
 import { duration } from "../core/format.js";
-import { page } from "../core/page.js";
+import { openMenu } from "../core/menu.js";
+import { page, projectUrl } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { toast } from "../core/toast.js";
 
@@ -70,13 +71,40 @@ async function hide(deleted) {
 }
 
 on("#run-clone", async () => {
-  const told = page.data.code ?? (await codeOf());
-  copy(told, "Copied: a script with these parameters");
+  try {
+    copy(await codeOf(), "Copied: a script with these parameters");
+  } catch (error) {
+    toast(error.message);
+  }
 });
 
+/** A script that begins a run with the same parameters, in Python. */
 async function codeOf() {
-  const { params } = await get(PATH);
-  return `from podstack import MLOpsClient\n\nparams = ${JSON.stringify(params, null, 4)}\nwith MLOpsClient().start_run(params=params) as run:\n    ...\n`;
+  const [{ params, experiment }, { python }] = await Promise.all([get(PATH), import("../sweeps/snippets.js")]);
+  const where = experiment ? `experiment=${python(experiment)}, ` : "";
+  return `from podstack import MLOpsClient\n\nparams = ${python(params)}\nwith MLOpsClient().start_run(${where}params=params) as run:\n    ...\n`;
+}
+
+on("#run-compare", async (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own, with this run alone
+  event.preventDefault();
+  const button = event.currentTarget;
+  const others = await beside().catch(() => []);
+  openMenu(button, [...others, ...(others.length ? [null] : []), { text: "Choose others …", href: button.href }]);
+});
+
+/** The runs that one likely compares with: the best, the parent, the latest ones. */
+async function beside() {
+  const { experiment, id, parent } = run;
+  const [best, latest, above] = await Promise.all([
+    page.data.best_order ? get("/runs", { experiment, order_by: page.data.best_order, limit: 1 }) : { runs: [] },
+    get("/runs", { experiment, order_by: "-created", limit: 6 }),
+    parent ? get(`/runs/${encodeURIComponent(parent)}`).then((told) => ({ runs: [told] }), () => ({ runs: [] })) : { runs: [] },
+  ]);
+  const seen = new Set([id]);
+  const item = (word) => (one) => ({ text: `${word}${one.name}`, href: projectUrl(`/compare?runs=${encodeURIComponent(JSON.stringify([id, one.id]))}`) });
+  const fresh = ({ runs }) => runs.filter((one) => !seen.has(one.id) && seen.add(one.id));
+  return [...fresh(best).map(item("Best run: ")), ...fresh(above).map(item("Parent: ")), ...fresh(latest).slice(0, 5).map(item(""))];
 }
 
 function tick() {

@@ -6,12 +6,13 @@ import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { Curves } from "../workspace/curves.js";
 import { Sections } from "../workspace/sections.js";
-import { tools } from "../workspace/tools.js";
+import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
 
 const MOST_ASKED = 60; // metrics of one look at what is new
 
-const { columns, flags, metrics } = page.data;
+const { columns, metrics } = page.data;
+let { flags } = page.data;
 const path = `/runs/${encodeURIComponent(page.data.run.id)}`;
 
 /** A workspace of one run, which knows more metrics than the table of all runs does. */
@@ -27,6 +28,7 @@ const view = new RunView(columns);
 const curves = new Curves(view);
 tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
+tableLater(view, sections, $("#cursor-table"));
 
 let cursor = "";
 let asked = "";
@@ -55,5 +57,6 @@ async function newNames() {
 /** The buckets of some metrics anew: a chart then never holds more of them than it can show. */
 async function redraw(names) {
   curves.settle();
+  ({ flags } = await get(`${path}/flags`));
   if (await curves.fetch(names, view.drawn)) names.forEach((name) => sections.show(name));
 }

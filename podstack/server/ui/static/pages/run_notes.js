@@ -2,10 +2,12 @@
 import { send } from "../core/api.js";
 import { dialog } from "../core/dialog.js";
 import { $, el } from "../core/dom.js";
+import { folded, lineDiff } from "../compare/line_diff.js";
 import { page } from "../core/page.js";
 
 const PATH = `/runs/${encodeURIComponent(page.data.run.id)}/notes`;
 const PAUSE = 800;
+const TEMPLATE = "## Question\n\n\n## What was changed\n\n\n## What came of it\n\n\n## What to try next\n\n- [ ] \n";
 const text = $("#notes-text");
 let version = page.data.version;
 let kept = page.data.text;
@@ -39,21 +41,30 @@ async function keep() {
   if (text.value !== wanted) later();
 }
 
+/** Somebody else was quicker: what differs, and whose words stay. Nothing is written until one chooses. */
 function conflict(theirs) {
-  say(`Not saved: ${theirs.by} changed the notes`);
+  say(`Not saved: ${theirs.by || "somebody"} changed the notes`);
   const mine = text.value;
-  const take = (words) => { version = theirs.version; kept = theirs.text; text.value = words; preview(); keep(); };
+  const take = (words) => { version = theirs.version; kept = theirs.text; text.value = words; changed(); keep(); };
   dialog({
     title: `${theirs.by || "Somebody"} changed these notes`,
-    body: el("div", { class: "run-conflict" },
-      el("section", {}, el("h3", {}, "Theirs"), el("pre", { tabindex: "0" }, theirs.text)),
-      el("section", {}, el("h3", {}, "Yours"), el("pre", { tabindex: "0" }, mine))),
+    body: [el("p", { class: "muted" }, "− is only in theirs, + is only in yours."), lines(theirs.text, mine)],
     actions: [
       { text: "Take theirs", kind: "plain", run: () => take(theirs.text) },
-      { text: "Keep both", kind: "plain", run: () => take(`${theirs.text}\n\n${mine}`) },
+      { text: "Keep both", kind: "plain", run: () => take(theirs.text.trim() ? `${theirs.text}\n\n${mine}` : mine) },
       { text: "Keep mine", run: () => take(mine) },
     ],
   });
+}
+
+function lines(theirs, mine) {
+  const rows = folded(lineDiff(theirs, mine)).map((line) => {
+    if (line.kind === "…") return el("tr", { class: "is-fold" }, el("td", {}), el("td", {}, `${line.lines} equal line${line.lines === 1 ? "" : "s"}`));
+    const [style, word, mark] = { "-": ["is-theirs", "theirs: ", "−"], "+": ["is-mine", "yours: ", "+"] }[line.kind] ?? ["", "", ""];
+    return el("tr", { class: style }, el("td", { "aria-hidden": "true" }, mark), el("td", {}, word ? el("span", { class: "visually-hidden" }, word) : null, line.text || " "));
+  });
+  return el("div", { class: "scroll run-conflict-lines", tabindex: "0", role: "group", "aria-label": "What differs, line by line" },
+    el("table", { class: "run-diff-table" }, el("tbody", {}, rows)));
 }
 
 function later() {
@@ -61,5 +72,17 @@ function later() {
   timer = setTimeout(() => { preview().catch((error) => say(error.message)); keep(); }, PAUSE);
 }
 
-text?.addEventListener("input", () => { say("Changed"); later(); });
+function changed() {
+  $("#notes-template").hidden = text.value !== "";
+  preview().catch((error) => say(error.message));
+}
+
+text?.addEventListener("input", () => { say("Changed"); $("#notes-template").hidden = text.value !== ""; later(); });
+$("#notes-template")?.addEventListener("click", () => {
+  text.value = TEMPLATE;
+  text.focus();
+  text.setSelectionRange(TEMPLATE.indexOf("\n") + 1, TEMPLATE.indexOf("\n") + 1);
+  say("Changed");
+  later();
+});
 addEventListener("beforeunload", (event) => { if (text && text.value !== kept) event.preventDefault(); });

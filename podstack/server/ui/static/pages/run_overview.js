@@ -1,17 +1,68 @@
-/** The output of a run, followed while it runs. */
+/** The results of a run with their curves, and its output, followed while it runs. */
+import { spark } from "../charts/spark.js";
 import { get } from "../core/api.js";
-import { $ } from "../core/dom.js";
+import { $, $$ } from "../core/dom.js";
+import { number } from "../core/format.js";
 import { page } from "../core/page.js";
 
-const box = $("#console");
-box.scrollTop = box.scrollHeight;
+const PATH = `/runs/${encodeURIComponent(page.data.run.id)}`;
+const BUCKETS = 60; // of a curve of 120 pixels
+const BATCH = 50; // metrics of one request
+const rows = () => $$("#results tbody tr");
 
-document.addEventListener("run:tick", async () => {
-  const { text } = await get(`/runs/${encodeURIComponent(page.data.run.id)}/console`, { tail: 200 });
+/** The curves of some metrics, in the order of the table. */
+async function curves(names) {
+  const places = new Map(rows().map((row) => [row.dataset.name, $(".spark-cell", row)]));
+  for (let at = 0; at < names.length; at += BATCH) {
+    const { series } = await get("/series", { runs: [page.data.run.id], names: names.slice(at, at + BATCH), buckets: BUCKETS });
+    for (const [name, one] of Object.entries(series[page.data.run.id] ?? {})) {
+      if (one.x.length) places.get(name)?.replaceChildren(spark(name, one));
+    }
+  }
+}
+
+/** What the metrics came to by now; a metric that is new brings a new table. */
+async function results() {
+  const { metrics } = await get(`${PATH}/metrics`);
+  const known = new Map(rows().map((row) => [row.dataset.name, row]));
+  if (Object.keys(metrics).some((name) => !known.has(name))) return fresh();
+  const moved = Object.entries(metrics).filter(([name, { steps }]) => number(steps) !== cell(known.get(name), "points").textContent);
+  for (const [name, told] of moved) fill(known.get(name), told, page.data.directions[name]);
+  return curves(moved.map(([name]) => name));
+}
+
+const cell = (row, part) => $(`[data-part="${part}"]`, row);
+
+function fill(row, told, direction) {
+  const side = direction === "minimize" ? "min" : "max";
+  const parts = { last: told.last, points: told.steps, ...(direction ? { best: told[side], step: told[`${side}_step`] } : {}) };
+  for (const [part, value] of Object.entries(parts)) cell(row, part).textContent = number(value);
+}
+
+/** The table as the server draws it now. */
+async function fresh() {
+  const answer = await fetch(location.href, { credentials: "same-origin" });
+  const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const body = told.getElementById("results-body");
+  if (!answer.ok || !body) return;
+  Object.assign(page.data.directions, JSON.parse(told.getElementById("page").textContent).data.directions);
+  $("#results-body").replaceWith(document.importNode(body, true));
+  await curves(rows().map((row) => row.dataset.name));
+}
+
+const box = $("#console");
+
+async function output() {
+  const { text } = await get(`${PATH}/console`, { tail: 200 });
   if (text === box.textContent) return;
   const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 20;
   box.textContent = text;
   box.hidden = false;
   $("#console-empty").hidden = true;
   if (atEnd) box.scrollTop = box.scrollHeight;
-});
+}
+
+box.scrollTop = box.scrollHeight;
+const quietly = (task) => task().catch(() => {}); // the next turn tries again
+quietly(() => curves(page.data.metrics));
+document.addEventListener("run:tick", () => { quietly(output); quietly(results); });

@@ -1,7 +1,6 @@
 /** The runs table: filter, order, columns, groups, selection, and what is new. */
 import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
-import { copy } from "../core/copy.js";
 import { $, clear, el, on } from "../core/dom.js";
 import { integer } from "../core/format.js";
 import { bindKeys } from "../core/keys.js";
@@ -10,30 +9,36 @@ import { mayEdit, page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
+import { viewsButton } from "../core/views.js";
+import { barsOf } from "../table/bars.js";
+import { idsOf } from "../table/chosen.js";
+import { Columns } from "../table/columns.js";
 import { namesOf } from "../table/completion.js";
-import { addTags, remove } from "../table/edits.js";
 import { FilterBox } from "../table/filter_box.js";
 import { Grid } from "../table/grid.js";
-import { firstRuns, noMatch } from "../table/nothing.js";
+import { isOnlyHere, remembered, told } from "../table/kept_selection.js";
+import { News } from "../table/news.js";
 import { Selection } from "../table/selection.js";
 import { Table, bestOf, columnsOf, patch, usualColumns } from "../table/table.js";
 import { filtered, grouped, nextOrder, orderOf, shownOrder, sortedRows } from "../table/view.js";
 
-const state = readState({ q: "", sort: "", cols: [], pins: [], group: "", runs: [] });
+const state = readState({ q: "", sort: "", cols: [], pins: [], bars: [], group: "", runs: [], sel: "" });
 const { experiment } = page.data;
 const host = $("#runs");
-const phone = matchMedia("(width < 900px)");
-const selection = new Selection(state.runs, () => { remembered(); draw(); });
+const phone = matchMedia("(width < 640px)");
+const selection = new Selection(state.runs, () => { kept(); draw(); });
+const news = new News($("#fresh"));
 const runUrl = (id) => projectUrl(`/runs/${encodeURIComponent(id)}`);
+const columns = new Columns(state, {
+  changed: () => compute(false), order: () => shownOrder(orderOf(state.sort)), sort: sorted, grid: () => grid, groupBy, canGroup: isGroup,
+  filterBy: (name) => replaced(`${state.q.trim()}${state.q.trim() ? " and " : ""}${name} `), say: (text) => { $("#said").textContent = text; },
+});
 let table = null;
-let all = [];
-let usual = []; // keys of the columns that are shown where nobody chose
 let names = new Map();
 let colors = new Map();
 let grid = null;
 let view = null;
 let at = -1;
-let strange = new Set();
 let asked = ""; // the filter that the server answered, where the page cannot
 const folded = new Set();
 
@@ -45,15 +50,15 @@ box.input.value = state.q;
 const list = panel(host, async (place, signal) => {
   const answer = await get("/table", { experiment: experiment?.id, filter: asked, order_by: asked ? undefined : "-created" }, { signal });
   table = new Table(answer);
-  all = columnsOf(table, { withExperiment: !experiment });
-  usual = usualColumns(table, all);
+  const all = columnsOf(table, { withExperiment: !experiment });
+  columns.take(all, usualColumns(table, all));
   names = namesOf(table);
   colors = runColors(answer.ids);
-  strange = new Set();
-  $("#fresh").hidden = true;
+  news.clear();
   groups();
-  if (!answer.total && !asked) return void firstRuns(place, () => copy($("#snippet").textContent, "Copied: run it in Python"));
-  grid = new Grid(clear(place), sorted);
+  if (state.sel) await reselected();
+  if (!answer.total && !asked) return void (await nothing()).firstRuns(place);
+  grid = new Grid(clear(place), columns.acts);
   compute();
   return undefined;
 });
@@ -64,17 +69,19 @@ poll(async () => {
   table.now = Date.now() / 1000;
   if (!answer) return undefined;
   table.data.generation = answer.generation;
-  for (const id of patch(table, answer)) strange.add(id);
-  told();
-  compute(false);
+  news.take(patch(table, answer));
+  refreshed();
   return true;
 }, { seconds: 4, most: 15 });
 
-/** New runs wait until they are asked for: nothing moves below the pointer. */
-function told() {
-  const button = $("#fresh");
-  button.hidden = !strange.size;
-  button.textContent = `${integer(strange.size)} new ${strange.size === 1 ? "run" : "runs"} – show`;
+/** New values in the rows that are there, which stay in their places. */
+function refreshed() {
+  if (!view) return;
+  const rows = sortedRows(table, found(false).rows, view.keys);
+  news.isMoved = rows.length !== view.rows.length || rows.some((row, place) => row !== view.rows[place]);
+  news.tell((fresh, id) => filtered(fresh, state.q).rows.includes(fresh.rowOf.get(id)));
+  Object.assign(view, figures(view.rows));
+  draw();
 }
 
 // The view -----------------------------------------------------------------------------------
@@ -84,39 +91,51 @@ function typed(text) {
   state.q = text;
   compute(true, true);
   clearTimeout(idle);
-  idle = setTimeout(() => compute(), 600);
+  idle = setTimeout(settled, 600);
 }
+
+/** What was typed counts once one pauses, or leaves the box. */
+function settled() {
+  if (idle) compute();
+  clearTimeout(idle);
+  idle = 0;
+}
+
+const found = (isTyping) => filtered(table, state.q, { isTyping, isName: (word) => [...names.keys()].some((name) => name.startsWith(word)) });
 
 function compute(isNew = true, isTyping = false) {
   if (!grid) return;
-  const found = filtered(table, state.q, { isTyping, isName: (word) => [...names.keys()].some((name) => name.startsWith(word)) });
+  const fitting = found(isTyping);
   const isPartial = Boolean(table.data.next);
-  if (!isTyping && asked !== (found.needsServer || isPartial || asked ? found.text : "")) return ask(found.text);
+  if (!isTyping && asked !== (fitting.needsServer || isPartial || asked ? fitting.text : "")) return ask(fitting.text);
   const keys = orderOf(state.sort);
-  const rows = sortedRows(table, found.rows, keys);
-  const columns = shownColumns();
-  const column = all.find(({ key }) => key === state.group);
-  view = { table, rows, columns, keys, parts: found.parts, entries: column ? grouped(table, rows, column, folded) : rows, best: bestOf(table, columns, rows) };
+  const rows = sortedRows(table, fitting.rows, keys);
+  const column = columns.known.get(state.group);
+  view = { rows, keys, text: fitting.text, parts: fitting.parts, entries: column ? grouped(table, rows, column, folded) : rows, ...figures(rows) };
+  news.isMoved = false;
   if (isNew) grid.scroll.scrollTop = 0;
-  box.mark(found.marks.filter(({ to }) => !isTyping || to < state.q.length));
-  $("#filter-note").textContent = isTyping || !found.marks.length ? "" : `Looked for as words: ${found.marks.map(({ from, to, message }) => `“${state.q.slice(from, to)}” (${message})`).join(", ")}`;
+  marked(fitting.marks, isTyping);
   if (!isTyping) writeState({ q: state.q.trim() });
   draw();
+}
+
+/** What follows from the columns and the rows shown. */
+function figures(rows) {
+  const shown = phone.matches ? columns.narrow : columns.shown;
+  return {
+    table, columns: shown, best: bestOf(table, shown, rows), bars: barsOf(table, shown, rows, state.bars), isNarrow: phone.matches,
+    widths: phone.matches ? new Map() : columns.widths, pins: phone.matches ? 0 : columns.layout.pins.length,
+  };
+}
+
+function marked(marks, isTyping) {
+  box.mark(marks.filter(({ to }) => !isTyping || to < state.q.length));
+  $("#filter-note").textContent = isTyping || !marks.length ? "" : `Looked for as words: ${marks.map(({ from, to, message }) => `“${state.q.slice(from, to)}” (${message})`).join(", ")}`;
 }
 
 function ask(text) {
   asked = text;
   list.reload();
-}
-
-function shownColumns() {
-  const byKey = new Map(all.map((column) => [column.key, column]));
-  const found = (keys) => keys.map((key) => byKey.get(key)).filter(Boolean);
-  const pinned = found(state.pins);
-  const rest = found(state.cols.length ? state.cols : usual).filter((column) => !pinned.includes(column));
-  const columns = [...pinned, ...rest];
-  if (!phone.matches) return columns;
-  return [columns.find(({ key }) => key === "status"), pinned[0] ?? columns.find(({ kind }) => kind === "metrics")].filter(Boolean);
 }
 
 function draw() {
@@ -127,8 +146,15 @@ function draw() {
   counted();
   host.querySelector(":scope > .empty")?.remove();
   grid.scroll.hidden = !rows.length;
-  if (!rows.length) return void noMatch(host, table, view.parts, state.q, replaced);
+  if (!rows.length) return void noneFits();
   grid.show({ ...view, colors, selected: selection.ids, sort: shownOrder(view.keys), at, href: runUrl });
+}
+
+const nothing = () => import("../table/nothing.js");
+
+async function noneFits() {
+  const { noMatch } = await nothing();
+  if (!view.rows.length) noMatch(host, { table, names, parts: view.parts, text: state.q, replace: replaced });
 }
 
 function replaced(text) {
@@ -143,26 +169,39 @@ function counted() {
   const total = Math.max(table.data.total, table.size);
   $("#count").textContent = rows.length === total ? `${integer(total)} ${total === 1 ? "run" : "runs"}` : `${integer(rows.length)} of ${integer(total)} runs`;
   $("#selected").hidden = !selection.size;
-  $("#selected-count").textContent = `${integer(selection.size)} selected`;
-  $("#compare-word").textContent = selection.size ? `Compare (${selection.size})` : "Compare";
+  $("#selected-count").textContent = `${integer(selection.size)} selected${isOnlyHere(state.sel) ? " (in this tab only: too scattered for a link)" : ""}`;
+  $("#compare-word").textContent = selection.size ? `Compare (${integer(selection.size)})` : "Compare";
   const link = $("#compare");
   if (selection.size) link.href = compareUrl();
   else link.removeAttribute("href");
+  link.title = selection.size > MOST_COMPARED ? `The newest ${MOST_COMPARED} of them` : "";
   link.setAttribute("aria-disabled", String(!selection.size));
 }
 
-const compareUrl = () => projectUrl(`/compare?runs=${encodeURIComponent(JSON.stringify([...selection.ids].slice(0, 500)))}`);
-const MOST_KEPT = 100; // selected runs that a link can hold
-const remembered = () => writeState({ runs: selection.size && selection.size <= MOST_KEPT ? [...selection.ids] : null });
+// The selection ------------------------------------------------------------------------------
 
-// What is clicked ----------------------------------------------------------------------------
+const MOST_COMPARED = 500;
 
-function sorted(key) {
-  const column = all.find((each) => each.key === key) ?? { key, kind: "attribute" };
-  state.sort = nextOrder(column, shownOrder(orderOf(state.sort)));
-  writeState({ sort: state.sort });
-  compute();
-  $(`th[data-key="${CSS.escape(key)}"] button`, host)?.focus();
+function kept() {
+  if (!table) return;
+  const says = told(selection.ids, table, view?.text ?? "");
+  state.sel = says.sel ?? "";
+  writeState(says);
+}
+
+/** What the address selects by a filter, as this tab remembers it, or as its runs say. */
+async function reselected() {
+  const { sel } = state;
+  state.sel = "";
+  const isHere = !table.data.next && !asked;
+  const ids = remembered(sel) ?? (isOnlyHere(sel) ? [] : isHere ? idsOf(table, sel) : (await get("/table", { experiment: experiment?.id, filter: sel, columns: ["name"] })).ids);
+  for (const id of ids) selection.ids.add(id);
+  state.sel = ids.length ? sel : "";
+}
+
+function compareUrl() {
+  if (state.sel && !isOnlyHere(state.sel) && experiment) return projectUrl(`/compare?${new URLSearchParams({ experiment: experiment.id, q: state.sel })}`);
+  return projectUrl(`/compare?runs=${encodeURIComponent(JSON.stringify([...selection.ids].slice(0, MOST_COMPARED)))}`);
 }
 
 const shownIds = () => view.entries.map((entry) => (typeof entry === "number" ? table.data.ids[entry] : ""));
@@ -174,46 +213,77 @@ on(host, "click", "td.pick", (event, cell) => {
   selection.toggle(ids, at, event.shiftKey);
 });
 on(host, "mousedown", "td.pick", (event) => { if (event.shiftKey) event.preventDefault(); });
-on(host, "change", ".select-all", (_, input) => selection.set(view.rows.map((row) => table.data.ids[row]), input.checked));
+on(host, "change", ".select-all", (_, input) => everything(input.checked));
+const everything = (isOn) => selection.set(view.rows.map((row) => table.data.ids[row]), isOn);
+
+// What is clicked ----------------------------------------------------------------------------
+
+/** @param {boolean} [descending] as it is asked for; else the other way round, or the usual one */
+function sorted(key, descending) {
+  const column = columns.known.get(key) ?? { key, kind: "attribute" };
+  state.sort = descending === undefined ? nextOrder(column, shownOrder(orderOf(state.sort))) : `${descending ? "-" : ""}${key}`;
+  writeState({ sort: state.sort });
+  compute();
+}
+
 on(host, "click", ".fold", (_, button) => {
   if (!folded.delete(button.dataset.key)) folded.add(button.dataset.key);
   compute(false);
 });
+on(host, "click", "tr[data-run] > :not(.pick)", async (event, cell) => {
+  if (!phone.matches || event.target.closest("a")) return;
+  const { run } = cell.closest("tr").dataset;
+  const { openSheet } = await import("../table/sheet.js");
+  openSheet({ table, row: table.rowOf.get(run), columns, href: runUrl(run), isPicked: selection.has(run), onPick: () => selection.set([run], !selection.has(run)) });
+});
+
+function isGroup({ key, kind }) { return kind === "params" || ["status", "user", "tags", "experiment"].includes(key); }
 
 function groups() {
-  const kinds = all.filter(({ key, kind }) => kind === "params" || ["status", "user", "tags", "experiment"].includes(key)).slice(0, 200);
+  const kinds = columns.all.filter(isGroup).slice(0, 200);
   $("#group").replaceChildren(el("option", { value: "" }, "none"), ...kinds.map(({ key, title }) => el("option", { value: key, selected: key === state.group }, title)));
 }
 
-$("#group").addEventListener("change", (event) => {
-  state.group = event.target.value;
+function groupBy(key) {
+  state.group = key;
+  $("#group").value = key;
   folded.clear();
-  writeState({ group: state.group });
+  writeState({ group: key });
   compute();
-});
+}
 
-async function columns() {
+async function chooseColumns() {
   if (!table) return;
   const { openColumns } = await import("../table/columns_dialog.js");
-  const change = (cols, pins) => { Object.assign(state, { cols, pins }); writeState({ cols: cols.length ? cols : null, pins: pins.length ? pins : null }); compute(false); };
-  openColumns({ all, table, shown: shownColumns().map(({ key }) => key), pins: state.pins }, change, () => change([], []));
+  openColumns(columns, table);
 }
 
 async function exported(kind) {
   const { csvOf, jsonOf, save } = await import("../table/export.js");
   const rows = selection.size ? view.rows.filter((row) => selection.has(table.data.ids[row])) : view.rows;
   const name = `${(experiment?.name ?? "runs").replace(/[^\w.-]+/g, "_")}.${kind}`;
-  if (kind === "csv") save(csvOf(table, view.columns, rows), name, "text/csv");
-  else save(jsonOf(table, view.columns, rows), name, "application/json");
+  if (kind === "csv") save(csvOf(table, columns.shown, rows), name, "text/csv");
+  else save(jsonOf(table, columns.shown, rows), name, "application/json");
+}
+
+function exportMenu(event) {
+  if (!view) return;
+  const what = selection.size ? "selected rows" : "rows shown";
+  openMenu(event.currentTarget, [{ text: `CSV of the ${what}`, run: () => exported("csv") }, { text: `JSON of the ${what}`, run: () => exported("json") }]);
 }
 
 const again = () => { selection.clear(); list.reload(); };
-$("#columns").addEventListener("click", columns);
-$("#export").addEventListener("click", (event) => { if (view) openMenu(event.currentTarget, [{ text: "CSV of the rows shown", run: () => exported("csv") }, { text: "JSON of the rows shown", run: () => exported("json") }]); });
-$("#fresh").addEventListener("click", () => list.reload());
+const edits = () => import("../table/edits.js");
+const removeSelected = async () => (await edits()).remove([...selection.ids], again);
+viewsButton({ button: $("#views"), of: experiment ? `experiments/${experiment.id}` : "runs", leave: ["runs", "sel"] });
+$("#group").addEventListener("change", (event) => groupBy(event.target.value));
+$("#columns").addEventListener("click", chooseColumns);
+$("#export").addEventListener("click", exportMenu);
+$("#fresh").addEventListener("click", () => { if (news.fresh.size || news.gone.size) list.reload(); else { news.clear(); compute(false); } });
+box.input.addEventListener("blur", settled);
 $("#deselect").addEventListener("click", () => selection.clear());
-$("#tag")?.addEventListener("click", () => addTags([...selection.ids], () => list.reload()));
-$("#delete")?.addEventListener("click", () => remove([...selection.ids], again));
+$("#tag")?.addEventListener("click", async () => (await edits()).addTags([...selection.ids], () => list.reload()));
+$("#delete")?.addEventListener("click", removeSelected);
 phone.addEventListener("change", () => compute(false));
 
 // Keys ---------------------------------------------------------------------------------------
@@ -226,7 +296,7 @@ function moved(by) {
   draw();
 }
 
-function opened(event) {
+function open(event) {
   const id = at >= 0 && view ? shownIds()[at] : "";
   if (!id || /^(A|BUTTON)$/.test(event.target.tagName)) return false;
   location.assign(runUrl(id));
@@ -235,9 +305,10 @@ function opened(event) {
 
 bindKeys("runs", {
   "/": () => { box.input.focus(); box.input.select(); },
-  j: () => moved(1), k: () => moved(-1), Enter: opened,
+  j: () => moved(1), k: () => moved(-1), Enter: open,
   x: () => { if (at >= 0 && view) selection.toggle(shownIds(), at, false); },
+  a: () => { if (view) everything(view.rows.some((row) => !selection.has(table.data.ids[row]))); },
   c: () => { if (selection.size) location.assign(compareUrl()); },
-  o: () => { columns(); },
+  o: () => { chooseColumns(); },
 });
-if (mayEdit()) bindKeys("runs", { Delete: () => { if (selection.size) remove([...selection.ids], again); } });
+if (mayEdit()) bindKeys("runs", { Delete: () => { if (selection.size) removeSelected(); } });

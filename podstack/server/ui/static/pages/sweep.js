@@ -1,97 +1,158 @@
 /** The monitor of a sweep: one poll asks for the trials and how it goes; what changed is drawn. */
 
 import { get, send } from "../core/api.js";
-import { confirm } from "../core/dialog.js";
+import { onTheme } from "../core/colors.js";
+import { dialog } from "../core/dialog.js";
 import { $, el } from "../core/dom.js";
-import { duration } from "../core/format.js";
-import { page, projectUrl } from "../core/page.js";
+import { page } from "../core/page.js";
+import { panel } from "../core/panel.js";
 import { poll } from "../core/poll.js";
-import { toast } from "../core/toast.js";
-import { bestPanel, emptyText, importancePanel, timelinePanel, trialsPanel } from "../sweeps/panels.js";
-import { contourPanel, historyPanel, slicesPanel } from "../sweeps/chart_panels.js";
+import { bestPanel } from "../sweeps/best_panel.js";
+import { importancePanel } from "../sweeps/importance_panel.js";
+import { runUrl } from "../sweeps/parts.js";
+import { compareBest, drawHead, workerDialog } from "../sweeps/progress.js";
+import { timelinePanel } from "../sweeps/timeline_panel.js";
+import { counts, sorted } from "../sweeps/trials.js";
+import { TrialsPanel } from "../sweeps/trials_panel.js";
 
 const PATH = `/sweeps/${encodeURIComponent(page.data.sweep)}`;
-const openTrial = (sweep) => (at) => {
-  const run = sweep.trials.find((trial) => trial.number === at)?.run;
-  if (run) location.href = projectUrl(`/runs/${encodeURIComponent(run)}`);
+const AHEAD = "300px"; // below the window where a chart is made before it is seen
+const DEAR = 10_000; // milliseconds between two askings for what takes time to compute, while trials run
+
+const seen = { text: "", sweep: null, outlook: null, now: 0, order: [], chosen: null };
+const charts = new Map(); // by name: those that are in sight, or were
+const dear = { ended: -1, at: 0 };
+
+// What the panels share --------------------------------------------------------------------------
+
+function open(at) {
+  const run = seen.sweep.trials.find((trial) => trial.number === at)?.run;
+  if (run) location.assign(runUrl(run));
+}
+
+function lift(at) {
+  for (const chart of charts.values()) chart.lift?.(at);
+  trials.lifted(at);
+}
+
+function select(chosen) {
+  seen.chosen = chosen;
+  trials.update(seen);
+}
+
+const calls = { onLift: lift, onOpen: open, onSelect: select };
+const trials = new TrialsPanel($("#trials"), { onLift: lift, onShowAll: () => charts.get("parallel")?.clearBrushes() });
+
+/** Charts come with their scripts once they are near the window. */
+const LATER = {
+  history: () => import("../sweeps/history_panel.js").then(({ HistoryPanel }) => new HistoryPanel($("#history"), calls)),
+  slices: () => import("../sweeps/slices_panel.js").then(({ SlicesPanel }) => new SlicesPanel($("#slices"), calls, $("#slices-tools"))),
+  parallel: () => import("../sweeps/parallel_panel.js").then(({ ParallelPanel }) => new ParallelPanel($("#parallel"), calls)),
 };
 
-const seen = { ended: -1, text: "" };
+function watch(name, then) {
+  const sight = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    sight.disconnect();
+    then();
+  }, { rootMargin: AHEAD });
+  sight.observe($(`#${name}`));
+}
+
+async function bring(name) {
+  const host = $(`#${name}`);
+  try {
+    charts.set(name, await LATER[name]());
+    charts.get(name).update(seen);
+  } catch (error) {
+    host.dataset.state = "error";
+    host.replaceChildren(el("div", { class: "empty", role: "alert" }, el("p", { class: "empty-title" }, "This chart could not be drawn"), el("p", { class: "muted" }, `${error.message} Reload the page to try again.`)));
+  }
+}
+
+// What the server computes -----------------------------------------------------------------------
+
+const dearPanels = {};
+
+async function loadImportance(host, signal) {
+  const found = await get(`${PATH}/importance`, {}, { signal });
+  const order = found.shares.filter(([, share]) => share > 0).map(([name]) => name);
+  const isNew = JSON.stringify(order) !== JSON.stringify(seen.order);
+  seen.order = order;
+  if (isNew) for (const name of ["slices", "parallel"]) charts.get(name)?.update(seen);
+  if (dearPanels.contour) dearPanels.contour.reload();
+  return importancePanel(host, found);
+}
+
+async function bringContour() {
+  const { ContourPanel } = await import("../sweeps/contour_panel.js");
+  const contour = new ContourPanel($("#contour"), { ...calls, onChoose: () => dearPanels.contour.reload() }, $("#contour-tools"), PATH);
+  dearPanels.contour = panel($("#contour"), (_, signal) => contour.load(seen, signal));
+}
+
+/** Anew for more ended trials, but not with each of them while they come fast. */
+function askDear() {
+  const ended = seen.sweep.trials.filter((trial) => trial.ended !== null).length;
+  const isOver = seen.sweep.status !== "running";
+  if (ended === dear.ended || (!isOver && Date.now() - dear.at < DEAR && dear.ended > 0)) return;
+  Object.assign(dear, { ended, at: Date.now() });
+  if (dearPanels.importance) dearPanels.importance.reload();
+  else {
+    dearPanels.importance = panel($("#importance"), loadImportance);
+    watch("contour", bringContour);
+  }
+}
+
+// The poll ---------------------------------------------------------------------------------------
 
 async function look() {
   const [sweep, outlook] = await Promise.all([get(PATH), get(`${PATH}/outlook`)]);
+  Object.assign(seen, { sweep, outlook, now: outlook.now });
   const text = JSON.stringify([sweep.status, sweep.trials, outlook.plateau]);
-  head(sweep, outlook);
-  if (text !== seen.text) drawCheap(sweep, outlook);
   const isNew = text !== seen.text;
   seen.text = text;
-  await drawDear(sweep);
-  return sweep.status === "running" ? isNew || undefined : false;
+  drawHead(seen, stop);
+  if (isNew) draw();
+  askDear();
+  return sweep.status === "running" || sweep.counts.running ? isNew || undefined : false;
 }
 
-function head(sweep, outlook) {
-  const { counts } = sweep;
-  const over = counts.completed + counts.failed + counts.killed;
-  const left = outlook.seconds_left ? `, about ${duration(outlook.seconds_left)} left` : "";
-  const facts = `${over} of ${counts.total ?? "any number of"} trials over, ${counts.running} running, `
-    + `${counts.failed} failed, ${counts.pruned} pruned${left}`;
-  const bar = counts.total ? el("progress", { max: String(counts.total), value: String(over), "aria-label": "Progress" }) : "";
-  $("#sweep-progress").replaceChildren(bar, el("span", {}, facts), ...howToWork(sweep, over));
-  $("#sweep-progress").dataset.state = "ready";
-  const hint = $("#sweep-hint");
-  hint.hidden = !outlook.plateau || sweep.status !== "running";
-  hint.textContent = outlook.plateau?.text ?? "";
-  const stop = $("#sweep-stop");
-  if (stop) stop.hidden = sweep.status !== "running";
-}
-
-function howToWork(sweep, over) {
-  if (over || sweep.counts.running) return [];
-  return [el("p", {}, "No trial has begun. Start a worker: "), el("pre", {}, `podstack sweep agent ${sweep.id} -- python train.py`)];
-}
-
-function drawCheap(sweep, outlook) {
-  const open = openTrial(sweep);
-  bestPanel($("#best"), sweep, outlook.best);
-  historyPanel($("#history"), sweep, outlook.history, open);
-  slicesPanel($("#slices"), sweep, open);
-  timelinePanel($("#timeline"), sweep);
-  trialsPanel($("#trials"), sweep);
-}
-
-async function drawDear(sweep) {
-  const ended = sweep.trials.filter((trial) => trial.ended !== null).length;
-  if (ended === seen.ended) return;
-  seen.ended = ended;
-  const found = await get(`${PATH}/importance`);
-  importancePanel($("#importance"), found);
-  const known = Object.keys(sweep.trials[0]?.params ?? {});
-  const [x, y] = found.shares.length > 1 ? found.shares.map(([name]) => name) : known;
-  if (!y) return emptyText($("#contour"), "It takes two parameters.");
-  const grid = await get(`${PATH}/contour`, { x, y });
-  contourPanel($("#contour"), sweep, { ...grid, x, y }, openTrial(sweep));
+function draw() {
+  const { sweep } = seen;
+  bestPanel($("#best"), seen);
+  timelinePanel($("#timeline"), { ...seen, open });
+  trials.update(seen);
+  for (const chart of charts.values()) chart.update(seen);
+  const ranked = sorted(sweep.trials.filter(counts), sweep.objective.direction === "maximize" ? "-value" : "value", seen.now);
+  $("#trials-tools").replaceChildren(...[compareBest(sweep, ranked)].filter(Boolean));
 }
 
 async function stop() {
-  const text = "No more trials are handed out. Those that run now go on to their end, and still count.";
-  if (!(await confirm({ title: "Stop this sweep?", text, action: "Stop" }))) return;
+  const { running } = seen.sweep?.counts ?? { running: 0 };
+  const now = running ? `${running === 1 ? "One trial runs" : `${running} trials run`} now: ${running === 1 ? "it goes" : "they go"} on to the end, and still ${running === 1 ? "counts" : "count"}.` : "No trial runs now.";
+  const text = `No more trials are given out, so workers end after the one they have. ${now} A stopped sweep does not go on.`;
+  const body = el("p", {}, text);
+  dialog({ title: "Stop this sweep?", body, actions: [{ text: "Go on" }, { text: "Stop", kind: "danger", run: stopped }] });
+}
+
+async function stopped() {
+  await send("POST", `${PATH}/stop`, { reason: "stopped on the page" });
+  await look();
+}
+
+async function begin(host = $("#sweep-progress")) {
   try {
-    await send("POST", `${PATH}/stop`, { reason: "stopped on the page" });
-    await look();
+    const isOver = (await look()) === false;
+    for (const name of Object.keys(LATER)) watch(name, () => bring(name));
+    if (!isOver) poll(look, { seconds: 2, most: 15 });
   } catch (error) {
-    toast(error.message);
+    host.dataset.state = "error";
+    host.replaceChildren(el("div", { role: "alert" }, el("p", {}, error.message), el("button", { type: "button", class: "button", onclick: () => begin() }, "Try again")));
+    for (const part of document.querySelectorAll(".card-body[data-state=loading]")) part.dataset.state = "empty";
   }
 }
 
-for (const id of ["#importance", "#contour"]) $(id).replaceChildren(el("p", { class: "muted" }, "Computing …"));
 $("#sweep-stop")?.addEventListener("click", stop);
-async function begin() {
-  try {
-    if ((await look()) !== false) poll(look, { seconds: 2, most: 15 });
-  } catch (error) {
-    $("#sweep-progress").replaceChildren(el("p", { role: "alert" }, `${error.message} Reload the page to try again.`));
-    $("#sweep-progress").dataset.state = "error";
-  }
-}
-
+$("#sweep-worker").addEventListener("click", () => workerDialog(page.data.sweep));
+onTheme(() => seen.sweep && charts.forEach((chart) => chart.update(seen)));
 begin();

@@ -1,91 +1,203 @@
-/** The form that makes a sweep: it is checked by the server while one types. */
+/** The form that makes a sweep: the server checks it while one types. */
 
-import { send } from "../core/api.js";
-import { $, $$, el } from "../core/dom.js";
-import { projectUrl } from "../core/page.js";
-import { toast } from "../core/toast.js";
-import { gridSize, sweepOf } from "../sweeps/form.js";
-import { asPython, asYaml } from "../sweeps/snippets.js";
+import { get, send } from "../core/api.js";
+import { copy } from "../core/copy.js";
+import { $, $$, el, on } from "../core/dom.js";
+import { page, projectUrl } from "../core/page.js";
+import { gridSize, oddNumbers, rowOf, sweepOf, twins } from "../sweeps/form.js";
+import { chooseRanges } from "../sweeps/ranges_dialog.js";
+import { ParameterRow } from "../sweeps/rows.js";
+import { asCommands, asPython, asYaml } from "../sweeps/snippets.js";
 
-const KINDS = ["uniform", "log_uniform", "int", "int_log_uniform", "categorical", "constant"];
-const FIELDS = ["strategy", "experiment", "objective_metric", "direction", "max_trials", "target", "patience", "max_time"];
-const PAUSE = 250; // milliseconds after the last key
+const FIELDS = ["name", "strategy", "objective_metric", "direction", "max_trials", "target", "patience", "max_time", "pruner", "seed"];
+const PAUSE = 150; // milliseconds after the last key
+const NEW = "+"; // no experiment's id
+const AT = { address: page.data.address, project: page.project };
+
+const rows = [];
+const touched = new Set(); // fields and rows whose errors are shown
+let known = { runs: 0, parameters: [], metrics: [] };
 let asked = 0;
+let last = 0;
 
-function addRow() {
-  const field = (name, label) => el("label", { "data-field": name }, `${label} `, el("input", { name: `p-${name}` }));
-  const kind = el("select", { name: "p-kind" }, ...KINDS.map((text) => el("option", {}, text)));
-  const remove = el("button", { type: "button", class: "button", "aria-label": "Remove this parameter" }, "Remove");
-  const row = el("div", { class: "sweep-row", "data-kind": KINDS[0] }, field("name", "Name"), el("label", {}, "Distribution ", kind),
-    field("min", "Min"), field("max", "Max"), field("count", "Grid points"), field("values", "Values"), remove, el("p", { class: "sweep-error", role: "alert" }));
-  kind.addEventListener("change", () => { row.dataset.kind = kind.value; });
-  remove.addEventListener("click", () => { row.remove(); changed(); });
-  $("#sweep-rows").append(row);
+const form = $("#sweep-form");
+const experiments = form.elements.experiment;
+
+function experiment() {
+  if (experiments.value === NEW) return form.elements.new_experiment.value.trim();
+  const { name } = page.data.experiments.find(({ id }) => id === experiments.value) ?? page.data.experiment;
+  return page.data.experiments.filter((one) => one.name === name).length > 1 ? experiments.value : name;
 }
 
-const textOf = (row, name) => row.querySelector(`[name="p-${name}"]`).value;
-const rowOf = (row) => Object.fromEntries(["name", "kind", "min", "max", "count", "values"].map((name) => [name, textOf(row, name)]));
+const fields = () => Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value]));
+const sweep = () => sweepOf({ experiment: experiment(), ...fields() }, rows.map(({ texts }) => texts));
 
-function sweep() {
-  const given = new FormData($("#sweep-form"));
-  return sweepOf(Object.fromEntries(FIELDS.map((name) => [name, given.get(name) ?? ""])), $$(".sweep-row").map(rowOf));
-}
+// What is shown while one types ------------------------------------------------------------------
 
 function changed() {
   const made = sweep();
-  $("#sweep-python").textContent = asPython(made);
+  $("#sweep-python").textContent = asPython(made, AT);
   $("#sweep-yaml").textContent = asYaml(made);
-  count(made, gridSize(made.parameters));
+  $("#sweep-command").textContent = asCommands(made, AT);
+  form.dataset.strategy = made.strategy;
+  if (made.strategy === "grid") count(made, gridSize(rows.map(({ texts }) => texts)));
   clearTimeout(asked);
-  asked = setTimeout(() => check(made), PAUSE);
+  asked = setTimeout(check, PAUSE);
 }
 
-function count(made, trials) {
-  if (made.strategy !== "grid") $("#sweep-count").textContent = made.max_trials ? `${made.max_trials} trials at most` : "";
-  else $("#sweep-count").textContent = trials === null ? "A range needs a number of grid points." : `${trials.toLocaleString("en")} combinations`;
+const trials = (total) => `${BigInt(total).toLocaleString("en")} ${BigInt(total) === 1n ? "trial" : "trials"}`;
+
+function count(made, points) {
+  const most = Number.isSafeInteger(made.max_trials) ? BigInt(made.max_trials) : null;
+  if (made.strategy !== "grid") $("#sweep-count").textContent = most ? trials(most) : "Until it is stopped";
+  else if (points === null) $("#sweep-count").textContent = "Counting the grid …";
+  else $("#sweep-count").textContent = most !== null && most < points ? `${trials(most)} of a grid of ${points.toLocaleString("en")}` : trials(points);
 }
 
-async function check(made) {
+/** @returns whether nothing is wrong, as far as the latest question goes */
+async function check() {
+  const mine = (last += 1);
+  const made = sweep();
+  const { experiment: _, ...rest } = made;
   try {
-    const found = await send("POST", "/sweeps/check", made);
-    if (found.trials !== null && made.strategy === "grid") count(made, Number(found.trials));
-    errors(found.errors);
+    const found = await send("POST", "/sweeps/check", rest);
+    if (mine !== last) return false;
+    counted(made, found);
+    guess(found.direction);
+    return told(found.errors, { ...found.fields, ...oddNumbers(fields()), ...homeless() });
   } catch (error) {
-    errors({ "": error.message });
+    if (mine === last) $("#sweep-failed").textContent = error.message;
+    return false;
   }
 }
 
-function errors(found) {
-  for (const row of $$(".sweep-row")) {
-    const name = textOf(row, "name").trim();
-    row.querySelector(".sweep-error").textContent = name && Object.hasOwn(found, name) ? found[name] : "";
-  }
-  const names = $$(".sweep-row").map((row) => textOf(row, "name").trim()).filter(Boolean);
-  const others = Object.entries(found).filter(([name]) => !names.includes(name)).map(([, text]) => text);
-  $("#sweep-error").textContent = others.join(" ");
-  $("#sweep-error").hidden = !others.length;
+function counted(made, { trials: total, errors }) {
+  $("#sweep-failed").textContent = "";
+  if (made.strategy !== "grid") return count(made, null);
+  if (Object.keys(errors).length || total === null) $("#sweep-count").textContent = "The grid cannot be counted yet";
+  else if (!gridSize(rows.map(({ texts }) => texts))) $("#sweep-count").textContent = trials(total);
 }
+
+const homeless = () => (experiment() ? {} : { experiment: "Give the new experiment a name." });
+
+function guess(direction) {
+  form.elements.direction.options[0].textContent = direction ? `${direction}, by its name` : "by its name";
+}
+
+function told(errors, byField) {
+  const odd = twins(rows.map(({ texts }) => texts));
+  rows.forEach((row, at) => row.tell(touched.has(row) ? odd[at] ?? (row.name ? errors[row.name] : nameless(row)) ?? "" : ""));
+  const names = rows.map(({ name }) => name);
+  const others = Object.entries(errors).filter(([name]) => !name || !names.includes(name)).map(([, text]) => text);
+  $("#sweep-error").textContent = touched.has("all") || rows.some((row) => row.name && touched.has(row)) ? others.join(" ") : "";
+  for (const place of $$("[id^=e-]")) tellField(place, place.id.slice(2), byField);
+  return !Object.keys(errors).length && !Object.keys(byField).length && !Object.keys(odd).length && !rows.some((row) => nameless(row));
+}
+
+const nameless = (row) => (row.name || row.isBlank ? "" : "Give the parameter a name.");
+
+function tellField(place, name, byField) {
+  const text = touched.has(name) || touched.has("all") ? byField[name] ?? "" : "";
+  place.textContent = text;
+  form.querySelector(`#f-${name}`)?.setAttribute("aria-invalid", String(Boolean(text)));
+}
+
+// Rows -------------------------------------------------------------------------------------------
+
+function addRow(texts = { kind: "uniform" }, { focus = false } = {}) {
+  const row = new ParameterRow(texts, { onChange: changed, onRemove: remove });
+  rows.push(row);
+  row.element.addEventListener("focusout", () => row.isBlank || touched.add(row));
+  row.element.addEventListener("change", () => suggest(row));
+  $("#sweep-rows").append(row.element);
+  if (focus) row.inputs.name.focus();
+  changed();
+}
+
+function remove(row) {
+  rows.splice(rows.indexOf(row), 1);
+  row.element.remove();
+  $("#sweep-add").focus();
+  changed();
+}
+
+/** A name that the runs know brings their range, where nothing else was said. */
+function suggest(row) {
+  const found = known.parameters.find(({ name }) => name === row.name);
+  if (!found || !row.isBlank) return;
+  row.fill(rowOf(found.name, found.spec));
+  changed();
+}
+
+async function takeRanges() {
+  const chosen = await chooseRanges(known, new Set(rows.map(({ name }) => name)));
+  for (const { name, spec } of chosen) {
+    const blank = rows.find((row) => row.name === name) ?? rows.find((row) => !row.name && row.isBlank);
+    if (!blank) addRow(rowOf(name, spec));
+    else { blank.inputs.name.value = name; blank.fill(rowOf(name, spec)); }
+  }
+  if (chosen.length) changed();
+}
+
+// The experiment ---------------------------------------------------------------------------------
+
+function listExperiments() {
+  const all = [...page.data.experiments];
+  const { experiment: chosen } = page.data;
+  if (chosen && !all.some(({ id }) => id === chosen.id)) all.unshift(chosen);
+  experiments.replaceChildren(...all.map(({ id, name }) => el("option", { value: id, selected: id === chosen?.id }, name)), el("option", { value: NEW }, "New experiment …"));
+}
+
+async function experimentChosen() {
+  const isNew = experiments.value === NEW;
+  form.elements.new_experiment.hidden = !isNew;
+  const wanted = experiments.value;
+  const found = isNew ? null : await get(`/experiments/${encodeURIComponent(wanted)}/ranges`).catch(() => null);
+  if (wanted !== experiments.value) return;
+  known = found ?? { runs: 0, parameters: [], metrics: [] };
+  $("#sweep-params").replaceChildren(...known.parameters.map(({ name }) => el("option", { value: name })));
+  $("#sweep-metrics").replaceChildren(...known.metrics.map(({ name, direction }) => el("option", { value: name }, direction ?? "")));
+  $("#sweep-import").disabled = isNew;
+}
+
+// Making it --------------------------------------------------------------------------------------
 
 async function create(event) {
   event.preventDefault();
+  clearTimeout(asked);
+  touched.add("all");
+  rows.forEach((row) => touched.add(row));
+  if (!(await check())) return void $("[aria-invalid=true]")?.focus();
+  const button = $("#sweep-create");
+  button.disabled = true;
   try {
-    const { id } = await send("POST", "/sweeps", sweep());
-    location.href = projectUrl(`/sweeps/${encodeURIComponent(id)}`);
+    const made = sweep();
+    const home = experiments.value === NEW ? (await newExperiment(made.experiment)).id : experiments.value;
+    const { id } = await send("POST", "/sweeps", { ...made, experiment: home });
+    location.assign(projectUrl(`/sweeps/${encodeURIComponent(id)}`));
   } catch (error) {
-    errors({ "": error.message });
+    $("#sweep-failed").textContent = error.message;
+    button.disabled = false;
   }
 }
 
-async function copy({ target }) {
-  const id = target.dataset?.copy;
-  if (!id) return;
-  await navigator.clipboard.writeText($(`#${id}`).textContent);
-  toast("Copied");
+/** One of that name that is there already will do. */
+async function newExperiment(name) {
+  try {
+    return await send("POST", "/experiments", { name, description: "", tags: [] });
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    return { id: name };
+  }
 }
 
+listExperiments();
 addRow();
-$("#sweep-add").addEventListener("click", addRow);
-$("#sweep-form").addEventListener("input", changed);
-$("#sweep-form").addEventListener("submit", create);
-document.addEventListener("click", copy);
-changed();
+form.addEventListener("input", changed);
+form.addEventListener("change", (event) => { if (event.target.name && !event.target.name.startsWith("p-")) touched.add(event.target.name); changed(); });
+form.addEventListener("submit", create);
+experiments.addEventListener("change", experimentChosen);
+$("#sweep-add").addEventListener("click", () => addRow(undefined, { focus: true }));
+$("#sweep-import").addEventListener("click", takeRanges);
+on(document, "click", "[data-copy]", (_, button) => copy($(`#${button.dataset.copy}`).textContent));
+experimentChosen();

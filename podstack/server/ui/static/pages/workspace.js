@@ -4,13 +4,12 @@ import { get } from "../core/api.js";
 import { $ } from "../core/dom.js";
 import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
+import { viewsButton } from "../core/views.js";
 import { Curves } from "../workspace/curves.js";
 import { rail } from "../workspace/rail.js";
 import { Sections } from "../workspace/sections.js";
-import { tools } from "../workspace/tools.js";
+import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
-
-const LOOK = 5; // turns between two looks at which runs there are
 
 const { experiment, columns } = page.data;
 const view = new View(columns);
@@ -18,27 +17,40 @@ const curves = new Curves(view);
 rail(view, $("#rail"));
 tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
+tableLater(view, sections, $("#cursor-table"));
+
+$("#tools").append(viewsButton());
+
+const LOOK = 5; // turns between two looks at all runs
 
 let turn = 0;
 poll(async () => {
   turn += 1;
-  const isNew = view.running.length > 0 && sections.inSight.length > 0 && (await grow());
-  if (turn % LOOK === 0 || view.running.length === 0) await look();
-  return view.runs.status.includes("running") ? isNew : undefined;
+  return turn % LOOK === 0 || !view.running.length ? look() : grow();
 });
-
-/** The drawn runs that run are asked for again, where their charts are in sight. */
-async function grow() {
-  curves.settle();
-  const names = sections.inSight.slice(0, 30);
-  const isNew = await curves.fetch(names, view.running);
-  if (isNew) names.forEach((name) => sections.show(name));
-  return isNew;
-}
 
 /** Which runs and metrics there are now. */
 async function look() {
-  const before = JSON.stringify([view.runs.id, view.runs.status, view.names]);
-  view.take(await get("/compare/columns", { experiment: experiment.id }));
-  if (JSON.stringify([view.runs.id, view.runs.status, view.names]) !== before) view.tell(["columns", "runs"]);
+  const told = await get("/compare/columns", { experiment: experiment.id, since: view.generation });
+  if (!told) return undefined;
+  view.take(told);
+  taken(told.changed);
+  view.tell(["columns", "runs"]);
+  return view.running.length > 0;
+}
+
+/** The drawn runs that were written since: their charts in sight then ask for what they lack. */
+async function grow() {
+  const told = await get("/compare/columns", { runs: view.drawn, since: view.grown });
+  if (!told) return undefined;
+  view.grown = told.generation;
+  view.keepStatus(told.runs);
+  taken(told.changed);
+  view.tell(["points"]);
+  return true;
+}
+
+function taken(changed) {
+  curves.forget(changed ?? view.drawn);
+  sections.isGrowing = true;
 }

@@ -16,15 +16,16 @@ export function shown(column, value) {
   return typeof value === 'number' ? number(value) : String(value).slice(0, MOST);
 }
 
-/** The cell of a column. best: whether it is the best of its column. */
-export function cell(column, value, best) {
+/** The cell of a column. best: whether it is the best of its column; share: of it that a bar fills. */
+export function cell(column, value, best, share = null) {
   const text = shown(column, value);
   if (column.key === 'status') return el('td', {}, status(value));
   if (column.key === 'tags') return el('td', {class: 'tags', title: value.join(', ') || null}, value.length ? value.slice(0, 4).map((tag) => el('span', {class: 'tag'}, tag)) : faint(NOTHING));
   if (column.key === 'created') return el('td', {title: moment(value)}, text);
   const classes = `${column.isNumber ? 'number' : 'cut'}${best ? ' is-best' : ''}`;
   if (value === undefined || value === null) return el('td', {class: classes}, faint(text));
-  return el('td', {class: classes, title: titleOf(column, value)}, best ? star() : null, text);
+  const bar = share === null ? {class: classes} : {class: `${classes} has-bar`, style: {'--bar': `${(share * 100).toFixed(1)}%`}};
+  return el('td', {...bar, title: titleOf(column, value)}, best ? star() : null, text);
 }
 
 const faint = (text) => el('span', {class: 'muted'}, text);

@@ -1,49 +1,49 @@
-/** Which columns are shown, and which of them come first. */
+/** Which columns are shown, and which of them are pinned. */
 import {dialog} from '../core/dialog.js';
 import {el} from '../core/dom.js';
+import {turned} from './layout.js';
 import {isDiffering} from './table.js';
 
 const WORDS = {attribute: 'Facts', metrics: 'Metrics', params: 'Parameters'};
+const MOST = 300; // rows of a section; a search finds the others
 
-/**
- * @param {{all: object[], shown: string[], pins: string[], table: object}} now
- * @param {(shown: string[], pins: string[]) => void} onChange called at each change
- * @param {() => void} onReset
- */
-export function openColumns({all, shown, pins, table}, onChange, onReset) {
-  const chosen = new Set(shown);
-  const first = new Set(pins);
-  const differing = new Set(all.filter((column) => isDiffering(table, column)).map((column) => column.key));
+/** @param {import('./columns.js').Columns} columns changed at once @param {object} table */
+export function openColumns(columns, table) {
+  const differing = new Set(columns.all.filter((column) => isDiffering(table, column)).map((column) => column.key));
   const find = el('input', {type: 'search', placeholder: 'Search columns', 'aria-label': 'Search columns', autofocus: true, autocomplete: 'off'});
   const only = el('input', {type: 'checkbox'});
   const list = el('div', {class: 'column-list'});
-  const told = () => onChange(all.map((column) => column.key).filter((key) => chosen.has(key)), [...first]);
-  const row = (column) => {
-    const box = el('input', {type: 'checkbox', checked: chosen.has(column.key), onchange: () => { toggle(chosen, column.key); told(); }});
-    const pin = el('button', {type: 'button', class: 'pin', 'aria-pressed': String(first.has(column.key)), 'aria-label': `Pin ${column.title}`, title: 'Pin: first in the table', onclick: () => { toggle(first, column.key); if (first.has(column.key)) chosen.add(column.key); told(); draw(); }}, first.has(column.key) ? '★' : '☆');
-    return el('div', {class: 'column-row'}, el('label', {class: 'cut', title: column.title}, box, ` ${column.title}`), pin);
-  };
   const draw = () => {
     const wanted = find.value.trim().toLowerCase();
-    const rows = all.filter((column) => column.title.toLowerCase().includes(wanted) && (!only.checked || differing.has(column.key)));
-    list.replaceChildren(...Object.entries(WORDS).flatMap(([kind, word]) => sectionOf(word, rows.filter((column) => column.kind === kind), row)));
-    if (!rows.length) list.append(el('p', {class: 'muted'}, 'No column has that in its name.'));
+    const found = columns.all.filter((column) => column.title.toLowerCase().includes(wanted) && (!only.checked || differing.has(column.key)));
+    const held = document.activeElement?.getAttribute('aria-label');
+    list.replaceChildren(...Object.entries(WORDS).flatMap(([kind, word]) => sectionOf(word, found.filter((column) => column.kind === kind), columns, draw)));
+    if (!found.length) list.append(el('p', {class: 'muted'}, 'No column has that in its name.'));
+    if (held) list.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus();
   };
   find.addEventListener('input', draw);
   only.addEventListener('change', draw);
   draw();
   dialog({title: 'Columns', body: [el('div', {class: 'column-head'}, find, el('label', {}, only, ' Only differing')), list], actions: [
-    {text: 'Usual columns', kind: 'plain', run: onReset}, {text: 'Done'},
+    {text: 'Usual columns', kind: 'plain', run: () => columns.reset()}, {text: 'Done'},
   ]});
   find.focus();
 }
 
-const MOST = 300; // rows of a section; a search finds the others
-
-function sectionOf(word, rows, row) {
-  if (!rows.length) return [];
-  const rest = rows.length > MOST ? [el('p', {class: 'muted small'}, `${rows.length - MOST} more: search for them`)] : [];
-  return [el('h3', {}, word), el('div', {class: 'column-rows'}, rows.slice(0, MOST).map(row)), ...rest];
+function sectionOf(word, found, columns, draw) {
+  if (!found.length) return [];
+  const rest = found.length > MOST ? [el('p', {class: 'muted small'}, `${found.length - MOST} more: search for them`)] : [];
+  const shown = new Set(columns.shown.map(({key}) => key));
+  return [el('h3', {}, word), el('div', {class: 'column-rows'}, found.slice(0, MOST).map((column) => rowOf(column, shown, columns, draw))), ...rest];
 }
 
-function toggle(set, key) { if (!set.delete(key)) set.add(key); }
+function rowOf({key, title}, shown, columns, draw) {
+  const isPinned = columns.layout.pins.includes(key);
+  const chosen = (isOn) => columns.all.map((column) => column.key).filter((other) => (other === key ? isOn : shown.has(other)));
+  const box = el('input', {type: 'checkbox', checked: shown.has(key), onchange: (event) => {
+    columns.choose(chosen(event.target.checked));
+    if (event.target.checked) shown.add(key); else shown.delete(key);
+  }});
+  const pin = el('button', {type: 'button', class: 'pin', 'aria-pressed': String(isPinned), 'aria-label': `Pin ${title}`, title: 'Pin: first in the table, and it stays in sight', onclick: () => { columns.set(turned(columns.layout, key)); draw(); }}, isPinned ? '★' : '☆');
+  return el('div', {class: 'column-row'}, el('label', {class: 'cut', title}, box, ` ${title}`), pin);
+}

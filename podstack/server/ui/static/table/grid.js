@@ -1,31 +1,40 @@
 /** A table of any length: only the rows in sight are in the document. */
 import {el} from '../core/dom.js';
-import {cell, shown} from './cells.js';
+import {cell} from './cells.js';
+import {Heads} from './heads.js';
+import {NAME, PICK, guessed, within} from './widths.js';
 
 const ROW = 30;
-const MARGIN = 8; // rows drawn beyond what is in sight
-const NAME = 230;
-const NARROW = 160; // on a phone
+const TALL = 40; // for fingers
+const MARGIN = 6; // rows drawn beyond what is in sight
+const NARROW = ['', 'auto', '106px', '94px']; // on a phone: name, status and one figure
+const MOST_STUCK = 3; // pinned columns that stay in sight
+const STUCK_SHARE = 0.55; // of the table's width that they may take
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
-const SAMPLE = 40; // rows that a column's width is guessed from
 
 /**
  * @typedef {number | {title: string, key: string, count: number, isFolded: boolean}} Entry a row of
  *   the table, or the head of a group
  * @typedef {object} View
  *   {table, columns, entries: Entry[], rows: number[], best: Map<string, number>, colors,
- *   selected: Set<string>, sort: {key, descending} | null, at: number, href: (id) => string}
+ *   selected: Set<string>, sort: {key, descending} | null, at: number, href: (id) => string,
+ *   pins: number of columns that stay in sight, bars: Map<string, (value) => number | null>,
+ *   widths: Map<string, number>, isNarrow: whether it is drawn for a phone}
  */
 export class Grid {
-  /** @param {HTMLElement} host @param {(key: string) => void} onSort */
-  constructor(host, onSort) {
+  /** @param {HTMLElement} host @param {import('./heads.js').Acts} acts */
+  constructor(host, acts) {
     this.colgroup = el('colgroup');
     this.head = el('tr', {'aria-rowindex': '1'});
     this.body = el('tbody');
+    this.above = spacer();
+    this.below = spacer();
     this.table = el('table', {class: 'grid'}, this.colgroup, el('thead', {}, this.head), this.body);
     this.scroll = el('div', {class: 'grid-scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of runs'}, this.table);
-    this.onSort = onSort;
+    this.heads = new Heads(this.head, acts);
     this.frame = 0;
+    this.body.addEventListener('pointerdown', () => { this.isHeld = true; });
+    for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => this.letGo());
     this.scroll.addEventListener('scroll', () => this.later(), {passive: true});
     new ResizeObserver(() => this.later()).observe(this.scroll);
     host.replaceChildren(this.scroll);
@@ -33,43 +42,52 @@ export class Grid {
 
   /** Draw another view. @param {View} view */
   show(view) {
-    const columns = view.columns.map((column) => column.key).join('\n');
     this.view = view;
-    if (this.columns !== columns || this.shape !== view.table) this.shaped(columns);
-    this.heads();
+    this.shaped();
+    this.heads.show(view);
+    this.table.setAttribute('aria-rowcount', String(view.entries.length + 1));
     this.draw(true);
   }
 
-  shaped(columns) {
-    Object.assign(this, {columns, shape: this.view.table});
-    const widths = [34, innerWidth < 640 ? NARROW : NAME, ...this.view.columns.map((column) => this.width(column))];
-    this.colgroup.replaceChildren(...widths.map((width) => el('col', {style: {width: `${width}px`}})), el('col'));
-    this.table.style.width = `max(100%, ${widths.reduce((sum, width) => sum + width, 0)}px)`;
+  /** Columns keep their guessed width while the table is the same, whatever rows are shown. */
+  shaped() {
+    const {columns, table, rows, widths, isNarrow} = this.view;
+    if (this.shape !== table) Object.assign(this, {shape: table, guesses: new Map()});
+    for (const column of columns) if (!this.guesses.has(column.key)) this.guesses.set(column.key, guessed(column, table, rows));
+    const all = [PICK, widths.get('name') ?? NAME, ...columns.map(({key}) => widths.get(key) ?? this.guesses.get(key))];
+    this.colgroup.replaceChildren(...all.map((width, at) => el('col', {style: {width: isNarrow && at !== 0 ? NARROW[at] : `${width}px`}})), el('col', isNarrow ? {style: {width: '0'}} : {}));
+    this.table.style.width = isNarrow ? '100%' : `max(100%, ${all.reduce((sum, width) => sum + width, 0)}px)`;
+    this.stick(all);
   }
 
-  width(column) {
-    const {table, rows} = this.view;
-    const get = table.column(column.name);
-    const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, shown(column, get(row)).length), 0);
-    const room = {status: 46, tags: 48}[column.key] ?? (column.direction ? 40 : column.isNumber ? 30 : 24);
-    return Math.round(Math.min(220, Math.max(62, longest * (column.isNumber ? 8.6 : 7.3) + room, Math.min(column.title.length, 18) * 6.6 + 36)));
+  /** Pinned columns stay where they are while the others go by, as far as there is room for both. */
+  stick(widths) {
+    const room = this.scroll.clientWidth * STUCK_SHARE;
+    let left = widths[0] + widths[1];
+    let stuck = 0;
+    while (stuck < Math.min(this.view.pins, MOST_STUCK) && left + widths[stuck + 2] < room) {
+      this.table.style.setProperty(`--pin-${stuck + 1}`, `${left}px`);
+      left += widths[stuck + 2];
+      stuck += 1;
+    }
+    this.table.dataset.stuck = String(stuck);
   }
 
-  heads() {
-    const {columns, selected, rows, table} = this.view;
-    const chosen = rows.filter((row) => selected.has(table.data.ids[row])).length;
-    const all = el('input', {type: 'checkbox', class: 'select-all', 'aria-label': 'Select all runs shown', checked: chosen > 0 && chosen === rows.length, indeterminate: chosen > 0 && chosen < rows.length});
-    const name = {key: 'name', title: 'Name'};
-    this.head.replaceChildren(el('th', {scope: 'col', class: 'pick'}, all), ...[name, ...columns].map((column) => this.headOf(column)), el('th', {class: 'filler', 'aria-hidden': 'true'}));
-    this.table.setAttribute('aria-rowcount', String(this.view.entries.length + 1));
+  /** Draw a column wider or narrower, while a pointer still holds it. */
+  widen(key, width) {
+    const at = key === 'name' ? 1 : this.view.columns.findIndex((column) => column.key === key) + 2;
+    const before = parseFloat(this.colgroup.children[at].style.width);
+    const total = parseFloat(/[\d.]+(?=px\)?$)/.exec(this.table.style.width)?.[0]) + within(width) - before;
+    this.colgroup.children[at].style.width = `${within(width)}px`;
+    this.table.style.width = `max(100%, ${total}px)`;
   }
 
-  headOf(column) {
-    const {sort} = this.view;
-    const way = sort?.key === column.key ? (sort.descending ? 'descending' : 'ascending') : 'none';
-    const arrow = way === 'none' ? null : el('span', {class: 'sort-arrow', 'aria-hidden': 'true'}, way === 'ascending' ? '↑' : '↓');
-    const button = el('button', {type: 'button', title: column.title, onclick: () => this.onSort(column.key)}, el('span', {class: 'cut'}, column.title), arrow);
-    return el('th', {scope: 'col', 'aria-sort': way, 'data-key': column.key, class: column.key === 'name' ? 'name' : column.isNumber ? 'number' : ''}, button);
+  get tall() { return this.view?.isNarrow ? TALL : ROW; }
+
+  /** What was to be drawn while a row was pressed: a row that goes before it is let go gets no click. */
+  letGo() {
+    this.isHeld = false;
+    if (this.isLate) setTimeout(() => this.draw(true));
   }
 
   later() { this.frame ||= requestAnimationFrame(() => { this.frame = 0; this.draw(false); }); }
@@ -77,19 +95,33 @@ export class Grid {
   draw(isNew) {
     if (!this.view) return;
     const {entries} = this.view;
-    const first = Math.max(0, Math.floor(this.scroll.scrollTop / ROW) - MARGIN);
-    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / ROW) + MARGIN);
+    const first = Math.max(0, Math.floor(this.scroll.scrollTop / this.tall) - MARGIN);
+    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / this.tall) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
-    Object.assign(this, {first, last});
-    if (isNew) this.drawn = new Map();
+    this.isLate = isNew && this.isHeld;
+    if (this.isLate) return;
     const held = this.body.contains(document.activeElement) ? document.activeElement : null;
-    const held_ = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
-    const before = this.drawn;
-    this.drawn = new Map(entries.slice(first, last).map((entry, place) => [first + place, before.get(first + place) ?? this.entry(entry, first + place)]));
-    const drawn = [...this.drawn.values()];
-    this.body.replaceChildren(spacer(first), ...drawn, spacer(entries.length - last));
-    if (held_?.run) this.body.querySelector(`tr[data-run="${CSS.escape(held_.run)}"] ${held_.selector}`)?.focus({preventScroll: true});
+    const focus = held && {run: held.closest('tr')?.dataset.run, selector: held.tagName.toLowerCase()};
+    if (isNew || first >= this.last || last <= this.first) this.drawAll(first, last);
+    else this.drawEnds(first, last);
+    Object.assign(this, {first, last});
+    this.above.style.height = `${first * this.tall}px`;
+    this.below.style.height = `${(entries.length - last) * this.tall}px`;
+    if (focus?.run && !this.body.contains(held)) this.body.querySelector(`tr[data-run="${CSS.escape(focus.run)}"] ${focus.selector}`)?.focus({preventScroll: true});
   }
+
+  drawAll(first, last) { this.body.replaceChildren(this.above, ...this.entries(first, last), this.below); }
+
+  /** Only what came into sight is made, and only what left it goes: the other rows need no layout. */
+  drawEnds(first, last) {
+    const {above, below} = this;
+    for (let place = this.first; place < first; place += 1) above.nextSibling.remove();
+    for (let place = last; place < this.last; place += 1) below.previousSibling.remove();
+    above.after(...this.entries(first, this.first));
+    below.before(...this.entries(this.last, last));
+  }
+
+  entries(first, last) { return this.view.entries.slice(first, Math.max(first, last)).map((entry, place) => this.entry(entry, first + place)); }
 
   entry(entry, place) { return typeof entry === 'number' ? this.row(entry, place) : this.group(entry, place); }
 
@@ -99,24 +131,25 @@ export class Grid {
   }
 
   row(row, place) {
-    const {table, columns, best, colors, selected, at, href} = this.view;
+    const {table, columns, best, bars, colors, selected, at, href} = this.view;
     const id = table.data.ids[row];
     const isPicked = selected.has(id);
     const name = VISIBLE.test(table.data.names[row]) ? table.data.names[row] : id;
     const pick = el('td', {class: 'pick'}, el('input', {type: 'checkbox', checked: isPicked, 'aria-label': `Select ${name}`}));
     const dot = el('span', {class: 'dot', 'aria-hidden': 'true', style: {background: colors.get(id)?.color}});
-    const cells = columns.map((column) => { const value = table.column(column.name)(row); return cell(column, value, best.has(column.key) && best.get(column.key) === value); });
+    const cells = columns.map((column) => { const value = table.column(column.name)(row); return cell(column, value, best.has(column.key) && best.get(column.key) === value, bars.get(column.key)?.(value)); });
     return el('tr', {'data-run': id, 'aria-rowindex': String(place + 2), 'aria-selected': String(isPicked), class: at === place ? 'is-at' : ''},
       pick, el('th', {scope: 'row', class: 'name'}, el('span', {class: 'name-cell'}, dot, el('a', {href: href(id), title: name.slice(0, 500)}, name))), cells, el('td', {class: 'filler'}));
   }
 
   /** Scroll so that an entry is in sight. */
   reveal(place) {
-    const top = place * ROW;
-    const room = this.scroll.clientHeight - ROW * 2;
+    const top = place * this.tall;
+    const room = this.scroll.clientHeight - this.tall * 2;
     if (top < this.scroll.scrollTop) this.scroll.scrollTop = top;
     else if (top > this.scroll.scrollTop + room) this.scroll.scrollTop = top - room;
   }
 }
 
-function spacer(rows) { return el('tr', {class: 'spacer', 'aria-hidden': 'true', style: {height: `${rows * ROW}px`}}); }
+/** Stands for the rows that are out of sight. */
+function spacer() { return el('tr', {class: 'spacer', 'aria-hidden': 'true'}); }

@@ -115,7 +115,12 @@ export function bestOf(table, columns, rows) {
   return best;
 }
 
-/** Take over what an answer tells of runs that the table has; the ids of those it has not. */
+/**
+ * Take over what an answer tells of runs that the table has.
+ *
+ * @returns {{strange: string[], gone: string[], table: Table}} runs that it has not; those that it
+ *   has and the store no more; the answer as a table
+ */
 export function patch(table, answer) {
   const fresh = new Table(answer);
   const strange = [];
@@ -124,7 +129,8 @@ export function patch(table, answer) {
     if (row === undefined) strange.push(id);
     else copied(table.data, fresh.data, row, from);
   });
-  return strange;
+  const gone = (answer.changed ?? []).filter((id) => table.rowOf.has(id) && !fresh.rowOf.has(id));
+  return {strange, gone, table: fresh};
 }
 
 function copied(data, fresh, row, from) {

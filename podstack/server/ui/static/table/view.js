@@ -55,15 +55,3 @@ export function grouped(table, rows, column, folded) {
     return [{title: `${column.title}: ${key}`, key, count: members.length, isFolded}, ...(isFolded ? [] : members)];
   });
 }
-
-/** The parts of a filter that nothing fits alone, else all: what a person may take away. */
-export function excluding(table, parts) {
-  const alone = parts.filter(({tree}) => namesIn(tree).every((name) => table.has(name)) && !hasAny(table, tree));
-  return alone.length ? alone : parts;
-}
-
-function hasAny(table, tree) {
-  const test = compiled(tree, table);
-  for (let row = 0; row < table.size; row += 1) if (test(row)) return true;
-  return false;
-}

@@ -1,12 +1,12 @@
 /** The buckets of the drawn runs: fetched once for each metric and zoom, six metrics at a time. */
 
 import { real } from "../compare/data.js";
-import { grouped, groupsOf } from "../compare/grouping.js";
+import { grouped } from "../compare/grouping.js";
 import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
 
 const BUCKETS = 300;
-const PLAIN = new Set(["step", "relative", "wall"]);
+export const TIMES = new Set(["relative", "wall"]);
 
 export class Curves {
   constructor(view) {
@@ -15,15 +15,26 @@ export class Curves {
     this.key = "";
   }
 
-  /** Which x the server joins by; nothing for steps and times. */
-  get joined() { return PLAIN.has(this.view.state.x) ? undefined : this.view.state.x; }
+  /** What the server is asked of the x axis: which, from where to where, and how it is divided. */
+  get window() {
+    const { x, zoom } = this.view.state;
+    const edges = zoom.length && x === "step" ? [Math.floor(zoom[0]), Math.ceil(zoom[1])] : zoom;
+    return {
+      axis: TIMES.has(x) ? x : undefined, x: TIMES.has(x) || x === "step" ? undefined : x,
+      start: edges[0], stop: edges[1], around: zoom.length > 0 || undefined, log: this.view.isLogX || undefined,
+    };
+  }
 
   /** Forget what another zoom or another x axis was asked for. */
   settle() {
-    const { x, zoom } = this.view.state;
-    const key = JSON.stringify([this.joined, x === "step" ? zoom : []]);
+    const key = JSON.stringify(this.window);
     if (key !== this.key) this.known.clear();
     this.key = key;
+  }
+
+  /** Some runs have more points by now: they are asked for again. */
+  forget(ids) {
+    for (const known of this.known.values()) for (const id of ids) known.delete(id);
   }
 
   has(name) { return this.view.drawn.every((id) => this.known.get(name)?.has(id)); }
@@ -34,9 +45,7 @@ export class Curves {
     const wanted = [...new Set([...this.view.drawn.filter(lacks), ...ids])];
     if (!wanted.length) return false;
     const { key } = this;
-    const { zoom, x } = this.view.state;
-    const [start, stop] = x === "step" && zoom.length ? [Math.floor(zoom[0]), Math.ceil(zoom[1])] : [];
-    const { series } = await get("/series", { runs: wanted, names, buckets: BUCKETS, start, stop, x: this.joined });
+    const { series } = await get("/series", { runs: wanted, names, buckets: BUCKETS, ...this.window });
     return key === this.key && this.keep(names, wanted, series);
   }
 
@@ -46,7 +55,7 @@ export class Curves {
     for (const name of names) {
       if (!this.known.has(name)) this.known.set(name, new Map());
       for (const id of ids) {
-        const told = series[id]?.[name] ?? null;
+        const told = series[id]?.[name] ? { ...series[id][name], axis: this.view.state.x } : null;
         isNew ||= points(this.known.get(name).get(id)) !== points(told);
         this.known.get(name).set(id, told);
       }
@@ -68,20 +77,15 @@ export class Curves {
 
   groups(known, ids) {
     const { compared, state } = this.view;
-    const found = [...groupsOf(this.view, `params.${state.group}`, ids.map((id) => compared.places.get(id)))];
+    const found = [...this.view.groupsOf(ids.map((id) => compared.places.get(id)))];
     const colors = runColors(found.map(([label]) => label));
     const series = found.map(([label, runs]) => {
       const curves = runs.map((at) => known.get(compared.ids[at]));
-      const columns = grouped(curves.map((one) => ({ x: placesOf(one, state.x), mean: one.mean.map(real) })), state.band);
-      return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, time: columns.x, count: columns.x.map(() => 1), odd: null };
+      const columns = grouped(curves.map((one) => ({ x: one.x, mean: one.mean.map(real) })), state.band);
+      return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, axis: state.x, time: columns.x, count: columns.x.map(() => 1), odd: null };
     });
     return series.filter(({ x }) => x.length);
   }
 }
 
 const points = (one) => (one ? one.count.reduce((sum, count) => sum + count, 0) : 0);
-
-function placesOf(one, x) {
-  if (x === "wall") return one.time;
-  return x === "relative" ? one.time.map((time) => time - one.time[0]) : one.x;
-}

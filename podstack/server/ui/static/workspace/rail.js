@@ -1,10 +1,11 @@
 /** The runs of a workspace: an eye and a colour for each, a search, and how many are drawn. */
 
-import { clear, el } from "../core/dom.js";
+import { openColors } from "../compare/run_palette.js";
+import { clear, el, icon } from "../core/dom.js";
 import { projectUrl } from "../core/page.js";
 import { MOST_DRAWN } from "./choices.js";
 
-const PARTS = ["q", "runs", "group", "columns"];
+const PARTS = ["q", "runs", "group", "columns", "colors"];
 const LISTED = 100; // rows before one asks for more
 
 export function rail(view, host) {
@@ -18,10 +19,12 @@ export function rail(view, host) {
   const draw = () => {
     const places = view.listed;
     const shown = inOrder(view, places).slice(0, most);
-    const focused = document.activeElement?.closest?.("[data-run]")?.dataset.run;
+    const { activeElement } = document;
+    const focused = activeElement?.closest?.("[data-run]")?.dataset.run;
+    const act = activeElement?.dataset?.act ?? "eye";
     const colors = view.colors;
     clear(list).append(...shown.map((at) => row(view, at, colors)));
-    if (focused) list.querySelector(`[data-run="${CSS.escape(focused)}"] button`)?.focus();
+    if (focused) list.querySelector(`[data-run="${CSS.escape(focused)}"] [data-act="${act}"]`)?.focus();
     count.textContent = `${view.drawn.length} of ${view.total.toLocaleString("en")} drawn`;
     more.hidden = places.length <= most;
     more.textContent = `Show ${Math.min(LISTED, places.length - most)} more`;
@@ -64,11 +67,8 @@ function row(view, at, colors) {
   const id = view.compared.ids[at];
   const name = view.runs.name[at];
   const style = colors.get(id);
-  const dot = el("span", { class: `rail-dot${style ? "" : " is-off"}${style?.dash.length ? " is-dashed" : ""}`, "aria-hidden": "true" });
-  if (style && !view.isGrouped) dot.style.setProperty("--run", style.color);
-  const eye = el("button", { type: "button", class: "rail-eye", "aria-pressed": String(Boolean(style)), "aria-label": `Draw ${name}`, title: style ? "Hide" : "Draw", onclick: () => view.toggle(id) }, dot);
   const status = view.runs.status[at];
-  const item = el("li", { dataset: { run: id }, class: style ? "is-drawn" : "" }, eye,
+  const item = el("li", { dataset: { run: id }, class: style ? "is-drawn" : "" }, eye(view, id, name, style), color(view, id, name, style),
     el("a", { class: "cut", href: projectUrl(`/runs/${encodeURIComponent(id)}`), title: name }, name),
     el("span", { class: `status status-${status}`, title: status }, el("span", { class: "status-mark", "aria-hidden": "true" }), el("span", { class: "visually-hidden" }, status)));
   item.addEventListener("pointerenter", () => view.lift(style ? id : null));
@@ -76,4 +76,19 @@ function row(view, at, colors) {
   item.addEventListener("focusin", () => view.lift(style ? id : null));
   item.addEventListener("focusout", () => view.lift(null));
   return item;
+}
+
+const eye = (view, id, name, style) => el("button", {
+  type: "button", class: "rail-eye", dataset: { act: "eye" }, "aria-pressed": String(Boolean(style)), "aria-label": `Draw ${name}`,
+  title: style ? "Hide" : "Draw", onclick: () => view.toggle(id),
+}, icon("eye"));
+
+/** The colour of a drawn run, to be chosen; groups have colours of their own. */
+function color(view, id, name, style) {
+  if (!style || view.isGrouped) return el("span", {});
+  const dot = el("span", { class: `rail-dot swatch-${style.dash[0] === 5 ? 1 : style.dash.length ? 2 : 0}`, "aria-hidden": "true", style: { "--run": style.color } });
+  return el("button", {
+    type: "button", class: "rail-eye", dataset: { act: "color" }, "aria-haspopup": "true", "aria-label": `Colour of ${name}`,
+    title: "Choose its colour", onclick: ({ currentTarget }) => openColors(currentTarget, view, id, name),
+  }, dot);
 }

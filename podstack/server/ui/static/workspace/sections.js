@@ -1,26 +1,28 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { menuButton, toggleTable } from "../charts/card_menu.js";
+import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
+import { TIMES } from "./curves.js";
 import { batches, sectionsOf } from "./choices.js";
 import { pins } from "./pins.js";
 
 const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
-const DRAWN = ["runs", "x", "smooth", "log", "fit", "group", "band", "zoom"];
+const DRAWN = ["runs", "x", "smooth", "log", "logx", "fit", "group", "band", "zoom", "colors", "points"];
 const BATCH = 6; // metrics of one request
 const HEIGHT = 220; // of a chart, in pixels
 const MARGIN = "300px";
 
 export class Sections {
   constructor(view, curves, host) {
-    Object.assign(this, { view, curves, host });
+    Object.assign(this, { view, curves, host, onCursor: () => {} });
     this.pins = pins(() => this.place());
     this.cards = new Map(); // metric → {figure, host, note, chart, isSeen, isAsked}
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: MARGIN });
     view.on(SHAPE, () => this.place());
     view.on(DRAWN, () => this.refresh());
+    view.on(["at"], () => this.cursor("", null));
     view.onLift((id) => this.lift(id));
     this.place();
   }
@@ -70,9 +72,10 @@ export class Sections {
     const host = el("div", { class: "chart-host", dataset: { state: "loading" } });
     const note = el("p", { class: "chart-note", role: "alert", hidden: true });
     const facts = el("span", { class: "card-facts muted" });
-    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false };
+    const busy = el("span", { class: "chart-busy", "aria-hidden": "true" }, "Loading finer data …");
+    const card = { host, note, facts, chart: null, table: null, isSeen: false, isAsked: false, link: () => linkTo(name) };
     const caption = el("figcaption", {}, el("span", { class: "cut", title: name }, name), facts, menuButton(name, card, this.pins));
-    const figure = (card.figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, caption, host, note));
+    const figure = (card.figure = el("figure", { class: "chart-card card", dataset: { metric: name } }, caption, host, busy, note));
     this.watch.observe(figure);
     return card;
   }
@@ -90,16 +93,24 @@ export class Sections {
       const names = this.inSight;
       names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
       const lacking = names.filter((name) => !this.curves.has(name) && !this.cards.get(name).isAsked);
-      lacking.forEach((name) => this.mark(name, true));
+      lacking.forEach((name) => { this.mark(name, true); this.preview(this.cards.get(name).chart); });
+      this.isGrowing = false;
       batches(lacking, BATCH).forEach((part) => this.load(part));
     });
   }
 
-  /** A chart that is asked for is dimmed, and is not asked for again meanwhile. */
+  /** What is known already, at the zoom that is asked for, until the finer data are there. */
+  preview(chart) {
+    const { x, zoom } = this.view.state;
+    if (chart?.view.x === x && chart.view.logX === this.view.isLogX) chart.setView({ range: zoom.length ? zoom : null });
+  }
+
+  /** A chart that is asked for is dimmed, unless it only grows, and is not asked for again meanwhile. */
   mark(name, isAsked) {
     const card = this.cards.get(name);
     card.isAsked = isAsked;
-    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null);
+    card.figure.classList.toggle("is-stale", isAsked && card.chart !== null && !this.isGrowing);
+    card.figure.setAttribute("aria-busy", String(isAsked));
   }
 
   async load(names) {
@@ -120,8 +131,22 @@ export class Sections {
     card.chart ??= this.chart(name, card.host);
     card.note.hidden = true;
     card.chart.setData(this.curves.of(name));
-    card.chart.setView({ x, smooth, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
-    card.facts.textContent = factsOf(card.chart.all, this.view.compared.directions[name]);
+    card.chart.setView({ x, smooth, logX: this.view.isLogX, logY: log, fitAll: fit, range: zoom.length ? zoom : null, flags: this.view.flagsOf(name) });
+    refreshTable(card);
+    if (this.pinned !== null) card.chart.setCursor(this.pinned);
+    this.onCursor(null);
+    const isWhole = !zoom.length && (TIMES.has(x) || x === "step"); // else they would be of a part
+    if (isWhole) card.facts.textContent = factsOf(card.chart.all, this.view.compared.directions[name]);
+    else if (!card.facts.textContent) card.facts.textContent = this.knownFacts(name);
+  }
+
+  /** The facts of a single run as the page was given them. */
+  knownFacts(name) {
+    const { metrics, directions } = this.view.compared;
+    const at = this.view.drawn.map((id) => this.view.compared.places.get(id));
+    if (at.length !== 1 || !metrics[name]) return "";
+    const figures = Object.fromEntries(["last", "min", "max"].map((part) => [part, [metrics[name][part][at[0]]]]));
+    return factsOf([figures], directions[name]);
   }
 
   chart(name, host) {
@@ -129,12 +154,18 @@ export class Sections {
     chart.onTable = () => toggleTable(this.cards.get(name));
     chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
     chart.onCursor = (x) => this.cursor(name, x);
+    chart.onPick = (x) => this.view.state.table && this.view.change({ at: this.view.state.at.length ? [] : [Number(x.toPrecision(12))] });
     return chart;
   }
 
-  /** The pointer is at x on one chart: all others in sight show the same place. */
+  /** The place of x that stays marked, or null. */
+  get pinned() { return this.view.state.at[0] ?? null; }
+
+  /** The pointer is at x on one chart: all others in sight show the same place, else the pinned one. */
   cursor(from, x) {
-    for (const name of this.inSight) if (name !== from) this.cards.get(name).chart?.setCursor?.(x);
+    const place = x ?? this.pinned;
+    for (const name of this.inSight) if (name !== from || x === null) this.cards.get(name).chart?.setCursor(place);
+    this.onCursor(x);
   }
 
   fail(name, error) {
@@ -153,7 +184,7 @@ export class Sections {
 function factsOf(all, direction) {
   if (all.length !== 1) return "";
   const [series] = all;
-  const last = number(series.last?.at(-1) ?? series.mean.at(-1));
+  const last = number(series.last?.at(-1) ?? series.mean?.at(-1));
   if (!direction) return last;
   const known = series[direction === "minimize" ? "min" : "max"].filter(Number.isFinite);
   return known.length ? `${last} · best ${number(known.reduce((a, b) => ((direction === "minimize") === (b < a) ? b : a)))}` : last;

@@ -1,11 +1,11 @@
 /** How the curves of a workspace are drawn: which metrics, x, smoothing, axes, groups. */
 
-import { select, setTools, toggle } from "../compare/parts.js";
+import { ALL } from "../compare/grouping.js";
+import { axisSelect, bandSelect, select, setTools, toggle } from "../compare/parts.js";
 import { copy } from "../core/copy.js";
 import { el } from "../core/dom.js";
 
-const AXES = [["step", "Step"], ["relative", "Time since start"], ["wall", "Wall time"]];
-const PARTS = ["x", "log", "fit", "group", "band", "zoom", "columns"];
+const PARTS = ["x", "log", "logx", "fit", "table", "group", "band", "zoom", "columns"];
 
 export function tools(view, host) {
   const filter = el("input", { type: "search", class: "metric-filter", placeholder: "Filter metrics (regex)", "aria-label": "Filter metrics by a regular expression", value: view.state.metrics });
@@ -16,6 +16,18 @@ export function tools(view, host) {
   const draw = () => setTools(rest, ...controls(view));
   view.on(PARTS, draw);
   draw();
+}
+
+/** The values at the cursor below the charts; its script comes when it is asked for. */
+export function tableLater(view, sections, host) {
+  let isAsked = false;
+  const look = async () => {
+    if (isAsked || !view.state.table) return;
+    isAsked = true;
+    (await import("./cursor_table.js")).cursorTable(view, sections, host);
+  };
+  view.on(["table"], look);
+  look();
 }
 
 function smoothing(view) {
@@ -31,13 +43,15 @@ function smoothing(view) {
 function controls(view) {
   const { state } = view;
   const params = Object.keys(view.compared.params);
-  const metrics = view.names.map((name) => [name, name]);
+  const known = state.group === ALL || params.includes(state.group) ? state.group : "";
   return [
-    select("X", [...AXES, ...metrics], state.x, (x) => view.change({ x, zoom: [] })),
+    axisSelect(view.names, state.x, (x) => view.change({ x, zoom: [], at: [] })),
+    state.x !== "wall" && toggle("Log x", state.logx, (logx) => view.change({ logx, zoom: [] })),
     toggle("Log y", state.log, (log) => view.change({ log })),
     toggle("Fit all", state.fit, (fit) => view.change({ fit })),
-    params.length > 0 && view.runs.id.length > 1 && select("Group by", [["", "nothing"], ...params.map((name) => [name, name])], params.includes(state.group) ? state.group : "", (group) => view.change({ group })),
-    state.group && select("Band", [["minmax", "Min–max"], ["std", "± 1 std"]], state.band, (band) => view.change({ band })),
+    toggle("Values at cursor", state.table, (table) => view.change({ table, at: [] })),
+    view.runs.id.length > 1 && select("Group by", [["", "nothing"], [ALL, "all runs together"], ...params.map((name) => [name, name])], known, (group) => view.change({ group })),
+    state.group && bandSelect(state.band, (band) => view.change({ band })),
     state.zoom.length > 0 && el("button", { type: "button", class: "button", onclick: () => view.change({ zoom: [] }) }, "Reset zoom"),
     el("button", { type: "button", class: "button", onclick: () => copy(location.href) }, "Copy link"),
   ];

@@ -1,11 +1,13 @@
 /** The state of a workspace: what the link carries, what follows from it, and who listens. */
 
 import { Compared } from "../compare/data.js";
+import { ALL, groupsOf } from "../compare/grouping.js";
+import { colorsFor } from "../compare/run_palette.js";
 import { runColors } from "../core/colors.js";
 import { readState, writeState } from "../core/state.js";
 import { changesOf, chosenOf, drawnOf, matching, MOST_DRAWN } from "./choices.js";
 
-const USUAL = { q: "", runs: null, x: "step", smooth: 0, log: false, fit: false, group: "", band: "minmax", metrics: "", shut: [], zoom: [] };
+const USUAL = { q: "", runs: null, x: "step", smooth: 0, log: false, logx: false, fit: false, table: false, at: [], group: "", band: "minmax", metrics: "", shut: [], zoom: [], colors: {} };
 
 export class View {
   constructor(answer) {
@@ -14,12 +16,21 @@ export class View {
     this.listeners = [];
     this.lifters = [];
     this.take(answer);
+    this.state.colors = colorsFor(this.compared.ids, this.state.colors);
   }
 
   /** A new answer of `compare/columns`; the choice of runs stays. */
   take(answer) {
     this.compared = new Compared(answer);
     this.total = answer.total;
+    this.generation = this.grown = answer.generation;
+  }
+
+  /** What became of some runs; who listens to "runs" is told where that is news. */
+  keepStatus({ id: ids, status }) {
+    const old = JSON.stringify(this.runs.status);
+    ids.forEach((id, at) => (this.runs.status[this.compared.places.get(id)] = status[at]));
+    if (JSON.stringify(this.runs.status) !== old) this.tell(["runs"]);
   }
 
   get runs() { return this.compared.runs; }
@@ -35,6 +46,8 @@ export class View {
   flagsOf() { return []; }
 
   get listed() { return matching(this.runs, this.state.q); }
+  /** Whether x is logarithmic: a time of day never is. */
+  get isLogX() { return this.state.logx && this.state.x !== "wall"; }
   get isGrouped() { return Boolean(this.state.group); }
 
   /** The drawn runs that still run. */
@@ -42,7 +55,13 @@ export class View {
     return this.drawn.filter((id) => this.runs.status[this.compared.places.get(id)] === "running");
   }
 
-  get colors() { return runColors(this.drawn); }
+  get colors() { return runColors(this.drawn, this.state.colors); }
+
+  /** Label → places of runs, as they are grouped. */
+  groupsOf(places) {
+    return groupsOf(this, this.state.group === ALL ? ALL : `params.${this.state.group}`, places);
+  }
+
   nameOf(id) { return this.runs.name[this.compared.places.get(id)]; }
 
   /** Another state; listeners hear which parts changed. */

@@ -1,0 +1,54 @@
+"""Points that were put together for one answer, kept for the next: charts ask again and again.
+
+A cache and no more: what is kept is what the store says, or it is put together anew, so replicas
+need not know of one another. It holds at most so many bytes, whatever is asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from podstack.metrics import Metrics
+from podstack.stored_run import StoredRun
+
+MOST_BYTES = 128 << 20  # of all runs of all projects: five million points
+
+Key = tuple[str, str]  # a project, and a run of it
+
+
+class KeptMetrics:
+    """The metrics of the runs that were asked for last. Safe from threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._kept: OrderedDict[Key, Metrics] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, project: str, run: StoredRun) -> Iterator[Metrics]:
+        """The metrics of a run as of now. What the block takes from them stays for the next."""
+        key = (project, run.id)
+        with self._lock:
+            known = self._kept.get(key)
+        found = run.metrics_from(known)
+        try:
+            yield found
+        finally:
+            self._keep(key, found)
+
+    @property
+    def bytes_held(self) -> int:
+        with self._lock:
+            return sum(metrics.bytes_held for metrics in self._kept.values())
+
+    def _keep(self, key: Key, metrics: Metrics) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+            self._kept[key] = metrics
+            held = {key: metrics.bytes_held for key, metrics in self._kept.items()}
+            total = sum(held.values())
+            while total > self._most:
+                total -= held[self._kept.popitem(last=False)[0]]
