@@ -4,7 +4,6 @@ import { copy } from "../core/copy.js";
 import { clear, el, icon } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
-import { copy } from "../core/copy.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
