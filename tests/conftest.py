@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from podstack import MLOpsClient, Run
 from podstack.clock import hybrid_clock
@@ -19,6 +20,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whoever runs the tests in the background ignores Ctrl-C, and so would every process that they
     # start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("podstack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("podstack")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

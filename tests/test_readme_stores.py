@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def typed(lines: str, folder: Path, deadline: float = 100.0, **environment: str) -> str:
+def typed(lines: str, folder: Path, deadline: float = 270.0, **environment: str) -> str:
     """What the lines print; they must end well. What they leave running is ended."""
     script = f"trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT\ntrap 'exit 1' TERM\n{lines}"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -88,7 +88,7 @@ def test_several_machines_record_into_a_bucket_and_another_reads(folder: Path) -
     lines = lines.replace("8333", ports["s3"]).replace("9333", ports["master"])
     lines = lines.replace("weed server -s3", f"weed server -s3 {flags} -s3.port.iceberg=0")
 
-    said = typed(lines, folder, deadline=300)  # weed alone takes a minute where others work too
+    said = typed(lines, folder)
 
     table = said[said.rindex("created  ") :]
     assert table.count("completed") == 3

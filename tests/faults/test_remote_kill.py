@@ -68,7 +68,7 @@ def _kill_and_sync(stage: Stage, remote: Remote, rounds: int) -> None:
     assert waiting() == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_to_sigkill_of_the_client(far: Stage, remote: Remote) -> None:
     _kill_and_sync(far, remote, 4)
 
@@ -158,7 +158,7 @@ def _kill_the_server(folder: Path, writers: int, rounds: int) -> None:
     assert waiting() == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_to_sigkill_of_the_server(tmp_path: Path) -> None:
     _kill_the_server(tmp_path, 4, 3)
 
@@ -179,7 +179,7 @@ for i in range(300):
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_writers_of_one_store_and_of_one_run_lose_nothing_and_readers_never_go_back(
     far_http: Stage, over_http: Remote
 ) -> None:

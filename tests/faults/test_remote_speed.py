@@ -58,7 +58,7 @@ def test_a_slow_store_does_not_slow_down_the_loop(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["throttle", "black hole"])
 def test_logging_flat_out_beside_a_store_that_is_stuck_needs_no_memory(
     far: Stage, remote: Remote, kind: str

@@ -13,21 +13,23 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from podstack import MLOpsClient
 from podstack.testing import ui_store
-from podstack.testing.browser import Watch, chromium, launched
+from podstack.testing.browser import TIMEOUT, Watch, chromium, launched
 from podstack.testing.podstack_server import RunningServer
 
 Open = Callable[..., Page]
+
+expect.set_options(timeout=TIMEOUT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A browser on a busy machine is slow: nothing here fails for being slow."""
     for item in items:
         if item.get_closest_marker("ui"):
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 class Site:
