@@ -208,7 +208,7 @@ def test_a_created_sweep_opens_its_monitor_and_moves_as_a_worker_works(
 ) -> None:
     page = opened("sweeps/new?experiment=digits")
     page.fill("[name=objective_metric]", "val_acc")
-    page.fill("[name=max_trials]", "10")
+    page.fill("[name=max_trials]", "4")
     page.fill("[name=p-name]", "lr")
     page.locator("[name=p-kind]").focus()
     expect(page.locator("[name=p-min]")).to_have_value("1e-4")
@@ -218,13 +218,13 @@ def test_a_created_sweep_opens_its_monitor_and_moves_as_a_worker_works(
     id = page.url.rsplit("/", 1)[1]
     assert id in page.inner_text("#sweep-progress pre")
     with subprocess.Popen([sys.executable, "-c", LOOP, swept.server.url, id], cwd=tmp_path) as loop:
-        page.wait_for_selector("#trials[data-rows='10']")
+        page.wait_for_selector("#trials[data-rows='4']")
         assert loop.wait(20) == 0
 
     expect(page.locator("#sweep-status")).to_have_text("completed")
-    expect(page.locator("#sweep-progress")).to_contain_text("10 of 10 trials over")
+    expect(page.locator("#sweep-progress")).to_contain_text("4 of 4 trials over")
     expect(page.locator("#best")).to_contain_text("val_acc")
-    expect(page.locator("#history")).to_have_attribute("data-points", "10")
+    expect(page.locator("#history")).to_have_attribute("data-points", "4")
     expect(page.locator("#sweep-stop")).to_be_hidden()
 
 
