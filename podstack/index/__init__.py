@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -232,6 +232,17 @@ class Index:
         finder.done(changes)
 
     # Asking --------------------------------------------------------------------------------
+
+    @property
+    def edition(self) -> Hashable:
+        """What stands for all that the index holds: equal as long as every answer is the same.
+
+        Ask for it before the answer, so that what is kept under it is never older than it says.
+        """
+        with self._lock:
+            if self._finder is None:
+                self.refresh()
+            return self._through_trouble(lambda: self._opened().edition())
 
     def runs(
         self,

@@ -73,19 +73,22 @@ class IndexFile:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._idle: list[sqlite3.Connection] = []
-        self._lock = threading.RLock()  # around the only connection to a database in memory
+        self._watching: list[sqlite3.Connection] = []  # one that only looks whether others wrote
+        self._lock = threading.RLock()  # around connections that threads share
         if path is None:
             self._memory = _connect(":memory:")
             self._memory.executescript(SCHEMA)
             self._idle.append(self._memory)
         weakref.finalize(self, _close, self._idle)
+        weakref.finalize(self, _close, self._watching)
         renew_in_child(self)
 
     def renew_in_child(self) -> None:
         self._lock = threading.RLock()
         if self.path is not None:
-            _of_the_parent.extend(self._idle)
+            _of_the_parent.extend([*self._idle, *self._watching])
             self._idle.clear()
+            self._watching.clear()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -101,6 +104,19 @@ class IndexFile:
             yield connection
         finally:
             self._idle.append(connection)
+
+    def edition(self) -> tuple[IndexFile, int]:
+        """What stands for all that is committed: another one after each commit, whoever's it was.
+
+        Some 20 µs: `data_version` tells a connection of what all others wrote.
+        """
+        with self._lock:
+            if self.path is None:
+                return self, self._memory.total_changes
+            if not self._watching:
+                self._watching.append(_open(self.path))
+            (version,) = self._watching[0].execute("PRAGMA data_version").fetchone()
+            return self, version
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -130,6 +146,8 @@ class IndexFile:
         """Close what nobody is using; the rest goes with the last reference to this object."""
         if self.path is not None:
             _close(self._idle)
+            with self._lock:
+                _close(self._watching)
 
     def remove(self) -> None:
         """Throw the file away; whoever else has it open keeps what it has."""

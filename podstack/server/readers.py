@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
-from podstack.clock import monotonic
+from podstack.clock import monotonic, now
 from podstack.errors import NotFoundError
 from podstack.index import Index, RunRow
 from podstack.metrics import Metrics
 from podstack.server.generations import Generations
 from podstack.server.kept_metrics import KeptMetrics
+from podstack.server.remembered import Remembered, Value
 from podstack.server.stores import Stores
 from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
 from podstack.stored_run import StoredRun
 
-_FRESH = 1.0  # seconds that a look at the store is good for
+FRESH = 1.0  # seconds that a look at the store is good for
 _PROJECTS = 64
 _FEW_RUNS = 16  # runs of a project that stay open, however long they are
 _MOST_RUNS = 256  # runs of a project that stay open, however short they are
@@ -33,9 +35,14 @@ class SharedIndex(Index):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._written = 0  # writes that passed through this server
+        self._written = 0
         self._seen = -1  # how many there were when it last looked
         self._looked = float("-inf")
+
+    @property
+    def written(self) -> int:
+        """Writes that passed through this server."""
+        return self._written
 
     def wrote(self) -> None:
         self._written += 1
@@ -44,7 +51,7 @@ class SharedIndex(Index):
         """Look at what changed, unless that was done since the caller came."""
         written = self._written
         with self._lock:
-            if not full and self._seen >= written and monotonic() - self._looked < _FRESH:
+            if not full and self._seen >= written and monotonic() - self._looked < FRESH:
                 return
             seen = self._written
             super().refresh(full)
@@ -54,14 +61,41 @@ class SharedIndex(Index):
 class ProjectReader:
     """Reads one project. Safe from threads."""
 
-    def __init__(self, store: Store, kept: KeptMetrics | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kept: KeptMetrics | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self.store = store
         self.index = SharedIndex(store)
-        self._kept = kept or KeptMetrics()
         self.generations = Generations()
+        self._kept = kept or KeptMetrics()
+        self._remembered = remembered or Remembered()
         self.sweeps = SharedSweeps(store)
         self._runs: OrderedDict[str, StoredRun] = OrderedDict()
         self._lock = threading.Lock()
+
+    def remembered(
+        self,
+        question: Hashable,
+        make: Callable[[], Value],
+        size: Callable[[Value], int],
+        edition: Hashable = None,
+    ) -> Value:
+        """The answer to a question, made once for each edition; see `Remembered.of`.
+
+        Args:
+            edition: of what it is made from. Default: the state of the index.
+        """
+        key = (self.store.settings.project, question)
+        return self._remembered.of(edition or self.index.edition, key, make, size)
+
+    def generation(self) -> str:
+        """The generation that the runs are in; the index has to be fresh."""
+        return self.remembered(
+            "generation", lambda: self.generations.look(self.index.stamps()), len
+        )
 
     def row(self, run_id: str) -> RunRow:
         """
@@ -69,6 +103,12 @@ class ProjectReader:
             NotFoundError: there is no such run, or it was purged.
         """
         self.index.refresh()
+        row = self.remembered(("row", run_id), lambda: self._row(run_id), lambda r: len(repr(r)))
+        if row.ended is None:
+            return row._replace(duration=max(0.0, now() - row.created))
+        return row
+
+    def _row(self, run_id: str) -> RunRow:
         found = self.index.rows([run_id])
         if not found:
             raise NotFoundError.among(
@@ -88,13 +128,18 @@ class ProjectReader:
             self._close_some()
             return run
 
-    def metrics(self, run_id: str) -> AbstractContextManager[Metrics]:
+    def metrics(self, run_id: str, age: float = 0.0) -> AbstractContextManager[Metrics]:
         """All metrics of a run as of now, for a block that takes points from them.
+
+        Args:
+            age: seconds that a look at the run may be old, if nothing was written through this
+                server since.
 
         Raises:
             NotFoundError: there is no such run, or it was purged.
         """
-        return self._kept.of(self.store.settings.project, self.run(run_id))
+        run, written = self.run(run_id), self.index.written
+        return self._kept.of(self.store.settings.project, run, written=written, age=age)
 
     def _close_some(self) -> None:
         """Forget the runs that were asked for longest ago, where all are too much to keep."""
@@ -108,22 +153,21 @@ class Readers:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self.kept = KeptMetrics()
+        self._kept = KeptMetrics()
+        self._remembered = Remembered()
         self._open: OrderedDict[str, ProjectReader] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, project: str) -> ProjectReader:
         with self._lock:
-            reader = self._open.pop(project, None) or ProjectReader(
-                self._stores.of(project), self.kept
-            )
+            reader = self._open.pop(project, None) or self._opened(project)
             self._open[project] = reader
             while len(self._open) > _PROJECTS:
                 self._open.popitem(last=False)
             return reader
 
     def _opened(self, project: str) -> ProjectReader:
-        return ProjectReader(self._stores.of(project), self.kept)
+        return ProjectReader(self._stores.of(project), self._kept, self._remembered)
 
     def wrote(self, project: str, key: str) -> None:
         """An object of a project was written through this server.

@@ -25,12 +25,14 @@ from podstack.expressions.tree import Compare, Junction
 from podstack.index.columnar import Columnar
 from podstack.series import Summary
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.objectives import stated
 from podstack.server.questions import Text, at_most, bad_cursor, experiment_of, reader_of, texts
 
 MOST_ROWS = 10_000  # of one answer
 MOST_CELLS = 2_000_000  # of one answer's parameters and metrics; rarer ones are only named
 MOST_COLUMNS = 500  # that are asked for by name
 
+_NEWEST = "-created"
 _PARTS = ("last", "min", "max", "steps")
 _CURSOR = re.compile(r"t([0-9]{1,7})\.([0-9]{1,16})")
 _SMALL = 200_000  # bytes that are worth more time to compress
@@ -54,7 +56,7 @@ def table(
     request: Request,
     experiment: str | None = None,
     filter: Text = "",
-    order_by: Text = "-created",
+    order_by: Text = _NEWEST,
     columns: Text = "",
     parts: Text = "",
     limit: Limit = MOST_ROWS,
@@ -73,22 +75,33 @@ def table(
     reader = reader_of(here)
     reader.index.refresh()
     inside = None if experiment is None else experiment_of(reader, experiment).id
-    generation = reader.generations.look(reader.index.stamps())
+    generation = reader.generation()
     if since and since == generation:
         return Response(status_code=204)
     changed = reader.generations.since(since) if since else None
     if cursor:
         where = _not_after(where, until)
-    found = reader.index.columns(where, order, inside, deleted, limit + 1, start, changed)
-    answer = _answer(found, wanted, limit)
-    answer |= {
-        "total": reader.index.count(where, inside, deleted),
-        "next": f"t{start + limit}.{int(until * 1e3)}" if len(found.tags) > limit else None,
-        "generation": generation,
-        "experiments": _experiments(reader.index.experiments(), found),
-        "changed": None if changed is None else sorted(changed),
-    }
-    return _packed(answer, request)
+    said = stated(reader).get(inside) if inside else None
+    is_packed = "gzip" in request.headers.get("accept-encoding", "")
+
+    def body() -> bytes:
+        found = reader.index.columns(where, order, inside, deleted, limit + 1, start, changed)
+        told = _answer(found, wanted, limit)
+        if said and said.metric in found.metrics:
+            told["directions"][said.metric] = said.direction
+        told |= {
+            "total": reader.index.count(where, inside, deleted),
+            "next": f"t{start + limit}.{int(until * 1e3)}" if len(found.tags) > limit else None,
+            "generation": generation,
+            "experiments": _experiments(reader.index.experiments(), found),
+            "changed": None if changed is None else sorted(changed),
+        }
+        return _packed(orjson.dumps(told)) if is_packed else orjson.dumps(told)
+
+    if since or cursor or filter or order_by != _NEWEST:  # a filter may ask for the time
+        return _sent(body(), is_packed)
+    question = ("table", inside, columns, parts, limit, deleted, is_packed, said)
+    return _sent(reader.remembered(question, body, len), is_packed)
 
 
 def _wanted(columns: list[str], parts: list[str]) -> Wanted:
@@ -190,11 +203,11 @@ def _experiments(known: Iterable[Any], found: Columnar) -> dict[str, str]:
     return {row.id: row.name for row in known if row.id in used}
 
 
-def _packed(value: dict[str, Any], request: Request) -> Response:
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, 6 if len(body) < _SMALL else 1)
+
+
+def _sent(body: bytes, is_packed: bool) -> Response:
     """JSON, compressed where that is accepted."""
-    body = orjson.dumps(value)
-    headers = {"vary": "accept-encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        body = gzip.compress(body, 6 if len(body) < _SMALL else 1)
-        headers["content-encoding"] = "gzip"
+    headers = {"vary": "accept-encoding"} | ({"content-encoding": "gzip"} if is_packed else {})
     return Response(body, headers=headers, media_type="application/json")

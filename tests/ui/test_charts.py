@@ -212,3 +212,20 @@ def test_a_run_that_is_written_moves_on_its_page(
         before = host.get_attribute("data-points") or ""
 
         expect(host).not_to_have_attribute("data-points", before, timeout=20_000)
+
+
+def test_a_page_of_a_live_run_asks_one_question_a_turn_for_all_of_its_charts(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    with ui_store.live(tmp_path / "store") as run, RunningServer(tmp_path / "store") as server:
+        page = watch_at(server.url).open(f"/projects/default/runs/{run.said}/metrics")
+        page.locator('.chart-host[data-state="ready"]').first.wait_for()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for _ in range(3):
+            with page.expect_request(re.compile(r"/series\?")):
+                pass
+
+    of_charts = [url for url in asked if "/api/" in url and not url.endswith("names=%5B%5D")]
+    assert len(of_charts) == 3  # and the header's own, which asks for no points
+    assert all("/series?" in url for url in of_charts)

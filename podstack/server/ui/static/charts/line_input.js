@@ -8,6 +8,7 @@ const SETTLED = 250; // milliseconds after the last turn of the wheel
 
 export function listen(chart, canvas) {
   canvas.tabIndex = 0;
+  canvas.dataset.keys = "chart";
   canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight Home End + - 0 Enter t");
   canvas.addEventListener("pointerdown", (event) => pressed(chart, canvas, event));
   canvas.addEventListener("pointermove", (event) => moved(chart, event));
@@ -72,7 +73,8 @@ function scaled(chart, factor, middle, isTold = true) {
   else chart.setView({ range: isAll ? null : range });
 }
 
-const KEYS = {
+/** What `core/key_table.js: KEYS.chart` says; "=" is "+" without Shift. */
+export const KEYS = {
   ArrowLeft: (chart, by) => step(chart, -by), ArrowRight: (chart, by) => step(chart, by),
   Home: (chart) => chart.point(chart.range[0]), End: (chart) => chart.point(chart.range[1]),
   "+": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)), "=": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)),

@@ -8,7 +8,7 @@ import { get } from "../core/api.js";
 import { onTheme, runColors } from "../core/colors.js";
 import { copy } from "../core/copy.js";
 import { $, el } from "../core/dom.js";
-import { bind } from "../core/keys.js";
+import { bindKeys } from "../core/keys.js";
 import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
@@ -159,9 +159,11 @@ function headTools(view) {
 const copyLink = () => copy(location.href, "Link copied");
 
 function keys(view) {
-  bind("/", () => (view.state.runs.length ? $(".add-run").focus() : false), "Add a run");
-  bind("0", () => view.change({ brush: {} }), "Clear all brushes");
-  bind("y", copyLink, "Copy a link to this view");
+  bindKeys("compare", {
+    "/": () => (view.state.runs.length ? $(".add-run").focus() : false),
+    0: () => view.change({ brush: {} }),
+    y: copyLink,
+  });
 }
 
 function title(view) {
