@@ -135,7 +135,7 @@ def test_what_cannot_be_answered_says_why(
 
 
 def _changed(asked: Compared, **arguments: Any) -> Any:
-    """The first answer that tells of a change: the server looks anew a moment after its last look."""
+    """The first answer that tells of a change: the server looks anew after a moment."""
     for _ in range(200):
         status, found = asked.ask(**arguments)
         if status == 200:
