@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,7 +31,7 @@ class Compared:
         }
         target = f"/api/v1/projects/default/compare/columns?{urlencode(words)}"
         found = ask(self.server.port, "GET", target)
-        return found.status, orjson.loads(found.body)
+        return found.status, orjson.loads(found.body or b"null")
 
     def columns(self, **arguments: Any) -> Any:
         status, found = self.ask(**arguments)
@@ -130,3 +132,41 @@ def test_what_cannot_be_answered_says_why(
 
     assert told[0] == status
     assert words in told[1]["error"]["message"]
+
+
+def _changed(asked: Compared, **arguments: Any) -> Any:
+    """The first answer that tells of a change: the server looks anew after a moment."""
+    for _ in range(200):
+        status, found = asked.ask(**arguments)
+        if status == 200:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("nothing changed within 20 seconds")
+
+
+def test_who_knows_the_present_is_told_of_nothing_and_else_of_what_was_written(
+    tmp_path: Path,
+) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    runs = [client.start_run(name=name, capture=False) for name in "ab"]
+    for run in runs:
+        run.log_metrics({"loss": 1.0})
+        run.flush(30)
+    with RunningServer(tmp_path / "store") as server:
+        asked = Compared(server, {run.name: run.id for run in runs})
+        ids = [run.id for run in runs]
+        before = asked.columns(runs=ids)
+        assert before["changed"] is None
+        assert asked.ask(runs=ids, since=before["generation"]) == (204, None)
+        runs[0].log_metrics({"loss": 0.5})
+        runs[0].flush(30)
+        after = _changed(asked, runs=ids, since=before["generation"])
+        other = asked.ask(runs=[ids[1]], since=before["generation"])
+        unknown = asked.columns(runs=ids, since="elsewhere.3")
+    for run in runs:
+        run.finish()
+
+    assert after["changed"] == [ids[0]]
+    assert after["metrics"]["loss"]["last"] == [0.5, 1.0]
+    assert other == (204, None)
+    assert unknown["changed"] is None

@@ -113,7 +113,7 @@ def test_a_brush_filters_table_scatter_bars_and_the_link(opened: Opened, eight: 
     page.keyboard.press("ArrowUp")  # takes the lowest category: adam
 
     assert json.loads(_query(page, "brush")) == {"params.opt": {"in": ["adam"]}}
-    assert "4 of 8 runs" in page.locator("#brush-line").inner_text()
+    expect(page.locator("#brush-line")).to_contain_text("4 of 8 runs")
     assert _panel(page, "scatter").get_attribute("data-points") == "4"
     assert _panel(page, "bars").get_attribute("data-points") == "4"
     assert set(_names(_panel(page, "params"))) == {"run-1", "run-3", "run-5", "run-7"}

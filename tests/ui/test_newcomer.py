@@ -119,7 +119,11 @@ def compares_two(page: Page) -> None:
 def learns_which_parameter_mattered(page: Page) -> None:
     page.locator("#importance").scroll_into_view_if_needed()
     page.locator("#importance-body:not([data-state=loading])").wait_for()
+    page.get_by_role("link", name="Compare all runs of digits").click()
+    page.locator("#verdict a[href='#importance']").wait_for()
     told = page.locator("#verdict").inner_text()
+    page.locator("#importance").scroll_into_view_if_needed()
+    page.locator("#importance-body[data-state=ready]").wait_for()
     assert "explains" in told, told
     assert told.partition(" · ")[0].removeprefix("What mattered: ") in (
         page.locator("#importance-body").inner_text()
@@ -130,6 +134,7 @@ def sees_the_same(page: Page, colleague: Page) -> None:
     colleague.goto(page.url)
     colleague.locator("#strip[data-state=ready]").wait_for()
     for part in ("#strip", "#params-body"):
-        colleague.locator(part).scroll_into_view_if_needed()
-        settle(colleague)
+        for one in (page, colleague):
+            one.locator(part).scroll_into_view_if_needed()
+            settle(one)
         assert colleague.locator(part).inner_text() == page.locator(part).inner_text()

@@ -183,3 +183,20 @@ test("a small curve goes from its lowest to its highest, has gaps, and is a dot 
   assert.equal(sparkPath([0, 1], ["NaN", "Infinity"], 104, 24), "");
   assert.ok(!sparkPath([0, 1], [-1.7e308, 1.7e308], 104, 24).includes("NaN"));
 });
+
+const { pinched } = await import("../../../podstack/server/ui/static/charts/pinch.js");
+
+test("what lies under two fingers stays there", () => {
+  const place = (share) => 52 + share * 400; // MARGIN.left, and an axis of 400 pixels
+  const near = (found, wanted) => found.forEach((value, at) => assert.ok(Math.abs(value - wanted[at]) < 1e-9, `${found}`));
+  near(pinched([0, 100], [0.4, 0.6].map(place), [0.3, 0.7].map(place), 400), [25, 75]);
+  near(pinched([0, 100], [0.4, 0.6].map(place), [0.5, 0.7].map(place), 400), [-10, 90]);
+});
+
+const { rowsOf } = await import("../../../podstack/server/ui/static/charts/pictures.js");
+
+test("a legend goes on in the next row where a name has no room", () => {
+  const { placed, rows } = rowsOf([{ label: "a".repeat(30) }, { label: "b" }, { label: "c".repeat(30) }], 400);
+  assert.deepEqual([placed.map(({ row }) => row), rows], [[0, 0, 1], 2]);
+  assert.equal(rowsOf([], 400).rows, 0);
+});

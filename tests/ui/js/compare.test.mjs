@@ -320,3 +320,32 @@ test("a run without the parameter is a group of its own", () => {
   const { made } = view();
   assert.deepEqual([...groupsOf(made, "params.opt", [0, 1, 2, 3])], [["a", [0, 2]], ["null", [3]], ["—", [1]]]);
 });
+
+const { bestGroup, middleOfBest, verdict } = await from("verdict");
+
+function told(share, runs = 30, more = {}) {
+  const values = { "params.lr": [1, 2, 3, 4, 5], "params.opt": ["a", "a", "b", "b", "b"], "metrics.acc": [0.1, 0.2, 0.9, 0.8, 0.7] };
+  const compared = { value: (key, run) => values[key][run] };
+  const found = [{ key: "params.lr", share, r: 0.4, kind: "linear", runs }];
+  return { compared, importance: { found, runs }, objective: "metrics.acc", direction: "maximize", selected: [0, 1, 2, 3, 4], ...more };
+}
+
+test("what mattered is said in words, with where it is best and how sure that is", () => {
+  assert.equal(verdict(told(0.8)).text, "lr explains most of acc (80 %), best near 3");
+  assert.deepEqual([verdict(told(0.8)).doubt, verdict(told(0.8, 6)).doubt], ["", "low confidence: 6 runs"]);
+  assert.match(verdict(told(0.3)).text, /explains much of/);
+  assert.match(verdict(told(0.3, 30, { direction: undefined })).text, /highest near 3/);
+});
+
+test("where nothing explains the objective, no best place is told", () => {
+  assert.equal(verdict(told(0.02)).text, "No parameter explains much of acc: lr most, 2 %");
+  assert.match(verdict(told(0)).text, /^No parameter explains acc more than chance would$/);
+  assert.equal(verdict(told(0.5, 30, { objective: null })), null);
+});
+
+test("the best of categories is the one whose runs rank best, the best of numbers the middle of the best fifth", () => {
+  const { compared } = told(1);
+  assert.equal(bestGroup(compared, [0, 1, 2, 3, 4], "params.opt", "metrics.acc", "maximize"), "b");
+  assert.equal(bestGroup(compared, [0, 1, 2, 3, 4], "params.opt", "metrics.acc", "minimize"), "a");
+  assert.equal(middleOfBest(compared, [0, 1, 2, 3, 4], "params.lr", "metrics.acc", "minimize"), 1);
+});

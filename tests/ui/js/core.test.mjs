@@ -59,3 +59,10 @@ test("a view's link is its query and its id", () => {
   assert.equal(viewIn("?view=12ab&q=x"), "12ab");
   assert.equal(hrefOf({ id: "12ab", query: "q=a+b&runs=%5B%5D" }, "/x"), "/x?q=a+b&runs=%5B%5D&view=12ab");
 });
+
+test("a chosen look is the run's, and no other run in view has it", () => {
+  const ids = ["a", "b", "c", "d"];
+  const chosen = runColors(ids, { d: 4, b: 99 });
+  assert.deepEqual(chosen.get("d"), { color: "#bb2288", dash: [] });
+  assert.equal(new Set([...chosen.values()].map(({ color, dash }) => `${color} ${dash}`)).size, 4);
+});

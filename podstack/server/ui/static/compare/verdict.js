@@ -6,7 +6,8 @@ import { ENOUGH } from "./importance.js";
 import { isReal, ranks } from "./statistics.js";
 
 const BEST_SHARE = 0.2; // of the runs: where most of the best ones are
-const WORDS = [[0.5, "explains most of"], [0.25, "explains much of"], [0.1, "explains some of"], [0, "explains little of"]];
+const WORDS = [[0.5, "explains most of"], [0.25, "explains much of"], [0, "explains some of"]];
+const LEAST = 0.1; // the share below which nothing is said of where it is best
 const SECOND = 0.1; // the share from which a second parameter is named
 
 /**
@@ -20,6 +21,7 @@ export function verdict({ compared, importance, objective, direction, selected }
   const doubt = runs < ENOUGH ? `low confidence: ${runs} runs` : "";
   const [first, second] = found;
   if (!(first.share > 0)) return { text: `No parameter explains ${metric} more than chance would`, doubt, key: null };
+  if (first.share < LEAST) return { text: `No parameter explains much of ${metric}: ${label(first.key)} most, ${percent(first.share)}`, doubt, key: first.key };
   const way = WORDS.find(([least]) => first.share >= least)[1];
   const parts = [`${label(first.key)} ${way} ${metric} (${percent(first.share)})`, bestWords(compared, selected, first, objective, direction)];
   if (second?.share >= SECOND) parts.push(`then ${label(second.key)} (${percent(second.share)})`);

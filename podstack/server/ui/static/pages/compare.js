@@ -9,7 +9,7 @@ import { onTheme, runColors } from "../core/colors.js";
 import { copy } from "../core/copy.js";
 import { $, el } from "../core/dom.js";
 import { bindKeys } from "../core/keys.js";
-import { page } from "../core/page.js";
+import { page, projectUrl } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { viewsButton } from "../core/views.js";
@@ -142,8 +142,17 @@ function verdictLine(view, host) {
     const found = verdict(view);
     host.replaceChildren(...(found ? [
       el("span", { class: "muted" }, "What mattered: "), el("a", { href: "#importance" }, found.text),
-      found.doubt ? el("span", { class: "warning" }, ` · ${found.doubt}`) : ""] : []));
+      found.doubt ? el("span", { class: "warning" }, ` · ${found.doubt}`) : ""] : wholeLink(view)));
   });
+}
+
+/** A few runs cannot tell what mattered; all runs of their experiment may. */
+function wholeLink(view) {
+  const { runs } = view.compared;
+  const [id] = runs.experiment_id;
+  if (!id || !view.state.runs.length || new Set(runs.experiment_id).size > 1) return [];
+  return [el("span", { class: "muted" }, `What mattered: ${counted(view.selected.length, "run")} cannot tell. `),
+    el("a", { href: projectUrl(`/compare?${new URLSearchParams({ experiment: id })}`) }, `Compare all runs of ${runs.experiment[0]}`)];
 }
 
 function headTools(view) {
