@@ -10,7 +10,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
+from podstack.clock import monotonic
 from podstack.metrics import Metrics
 from podstack.stored_run import StoredRun
 
@@ -19,36 +21,56 @@ MOST_BYTES = 128 << 20  # of all runs of all projects: five million points
 Key = tuple[str, str]  # a project, and a run of it
 
 
+class _Look(NamedTuple):
+    """The metrics of a run, when they were looked at, and how much had been written until then."""
+
+    metrics: Metrics
+    time: float
+    written: int
+
+
 class KeptMetrics:
     """The metrics of the runs that were asked for last. Safe from threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
-        self._kept: OrderedDict[Key, Metrics] = OrderedDict()
+        self._kept: OrderedDict[Key, _Look] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, project: str, run: StoredRun) -> Iterator[Metrics]:
-        """The metrics of a run as of now. What the block takes from them stays for the next."""
+    def of(
+        self, project: str, run: StoredRun, *, written: int = 0, age: float = 0.0
+    ) -> Iterator[Metrics]:
+        """The metrics of a run as of now. What the block takes from them stays for the next.
+
+        Args:
+            written: a count of what was written to the project.
+            age: seconds that a look may be old, if that count is the same.
+        """
         key = (project, run.id)
         with self._lock:
             known = self._kept.get(key)
-        found = run.metrics_from(known)
+        time = monotonic()
+        if known is not None and known.written == written and time - known.time < age:
+            look = known
+        else:
+            found = run.metrics_from(known.metrics if known else None)
+            look = _Look(found, time, written)
         try:
-            yield found
+            yield look.metrics
         finally:
-            self._keep(key, found)
+            self._keep(key, look)
 
     @property
     def bytes_held(self) -> int:
         with self._lock:
-            return sum(metrics.bytes_held for metrics in self._kept.values())
+            return sum(look.metrics.bytes_held for look in self._kept.values())
 
-    def _keep(self, key: Key, metrics: Metrics) -> None:
+    def _keep(self, key: Key, look: _Look) -> None:
         with self._lock:
             self._kept.pop(key, None)
-            self._kept[key] = metrics
-            held = {key: metrics.bytes_held for key, metrics in self._kept.items()}
+            self._kept[key] = look
+            held = {key: look.metrics.bytes_held for key, look in self._kept.items()}
             total = sum(held.values())
             while total > self._most:
                 total -= held[self._kept.popitem(last=False)[0]]

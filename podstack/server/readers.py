@@ -23,7 +23,7 @@ from podstack.server.sweep_readers import SharedSweeps
 from podstack.store import Store
 from podstack.stored_run import StoredRun
 
-_FRESH = 1.0  # seconds that a look at the store is good for
+FRESH = 1.0  # seconds that a look at the store is good for
 _PROJECTS = 64
 _FEW_RUNS = 16  # runs of a project that stay open, however long they are
 _MOST_RUNS = 256  # runs of a project that stay open, however short they are
@@ -35,9 +35,14 @@ class SharedIndex(Index):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._written = 0  # writes that passed through this server
+        self._written = 0
         self._seen = -1  # how many there were when it last looked
         self._looked = float("-inf")
+
+    @property
+    def written(self) -> int:
+        """Writes that passed through this server."""
+        return self._written
 
     def wrote(self) -> None:
         self._written += 1
@@ -46,7 +51,7 @@ class SharedIndex(Index):
         """Look at what changed, unless that was done since the caller came."""
         written = self._written
         with self._lock:
-            if not full and self._seen >= written and monotonic() - self._looked < _FRESH:
+            if not full and self._seen >= written and monotonic() - self._looked < FRESH:
                 return
             seen = self._written
             super().refresh(full)
@@ -72,11 +77,19 @@ class ProjectReader:
         self._lock = threading.Lock()
 
     def remembered(
-        self, question: Hashable, make: Callable[[], Value], size: Callable[[Value], int]
+        self,
+        question: Hashable,
+        make: Callable[[], Value],
+        size: Callable[[Value], int],
+        edition: Hashable = None,
     ) -> Value:
-        """The answer to a question, made once for each state of the index; see `Remembered.of`."""
+        """The answer to a question, made once for each edition; see `Remembered.of`.
+
+        Args:
+            edition: of what it is made from. Default: the state of the index.
+        """
         key = (self.store.settings.project, question)
-        return self._remembered.of(self.index, key, make, size)
+        return self._remembered.of(edition or self.index.edition, key, make, size)
 
     def generation(self) -> str:
         """The generation that the runs are in; the index has to be fresh."""
@@ -115,13 +128,18 @@ class ProjectReader:
             self._close_some()
             return run
 
-    def metrics(self, run_id: str) -> AbstractContextManager[Metrics]:
+    def metrics(self, run_id: str, age: float = 0.0) -> AbstractContextManager[Metrics]:
         """All metrics of a run as of now, for a block that takes points from them.
+
+        Args:
+            age: seconds that a look at the run may be old, if nothing was written through this
+                server since.
 
         Raises:
             NotFoundError: there is no such run, or it was purged.
         """
-        return self._kept.of(self.store.settings.project, self.run(run_id))
+        run, written = self.run(run_id), self.index.written
+        return self._kept.of(self.store.settings.project, run, written=written, age=age)
 
     def _close_some(self) -> None:
         """Forget the runs that were asked for longest ago, where all are too much to keep."""

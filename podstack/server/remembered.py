@@ -1,6 +1,7 @@
-"""Answers that are kept for as long as the index is what it was when they were made.
+"""Answers that are kept for as long as what they were made from is what it was.
 
-A cache and no more: whatever anybody writes into the index ends it. At most so many bytes are kept.
+A cache and no more: what is new in the index, or in a run's points, makes another edition and so
+ends it. At most so many bytes are kept.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
-
-from podstack.index import Index
 
 MOST_BYTES = 64 << 20  # of all projects: ten tables of ten thousand runs
 
@@ -34,18 +33,18 @@ class Remembered:
 
     def of(
         self,
-        index: Index,
+        edition: Hashable,
         key: Hashable,
         make: Callable[[], Value],
         size: Callable[[Value], int],
     ) -> Value:
-        """What `make` made last, unless the index has become another one since.
+        """What `make` made last, unless it was made from another edition.
 
         Args:
+            edition: taken before the call, so that a value is never older than it says.
             key: names the question, the project included.
             size: about how many bytes a value takes.
         """
-        edition = index.edition  # before the value, which is then never older than it
         with self._lock:
             known = self._kept.get(key)
             if known is not None and known.edition == edition:

@@ -1,6 +1,7 @@
 """Speed, as ratios: `python -m tests.benchmarks [subject ...] [--quick]`.
 
-Each module of this folder with a function `tables` is a subject. Only ratios within one run mean
+Each module of this folder with a function `tables` is a subject; one with `PARTS` can be asked for
+one of them, as `ui:start`. Only ratios within one run mean
 anything; 'met' and 'missed' are said for the reader and decide nothing.
 """
 
@@ -38,14 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("subject", nargs="*", help=f"of {', '.join(subjects())}; default: all")
     parser.add_argument("--quick", action="store_true", help="small, to see that it works")
     asked = parser.parse_args(arguments)
-    unknown = sorted(set(asked.subject) - set(subjects()))
+    wanted = [subject.partition(":") for subject in asked.subject or subjects()]
+    unknown = sorted({name for name, _, _ in wanted} - set(subjects()))
     if unknown:
         parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(subjects())}")
+    for name, _, part in wanted:
+        known = parts_of(name) if part else ()
+        if part and part not in known:
+            parser.error(f"{name} has no part {part}; it has {', '.join(known) or 'none'}")
     os.environ.update(environment())
     print(f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} CPUs")
-    for subject in asked.subject or subjects():
-        for table in import_module(f"tests.benchmarks.{subject}").tables(quick=asked.quick):
+    for name, _, part in wanted:
+        chosen = {"part": part} if part else {}
+        for table in import_module(f"tests.benchmarks.{name}").tables(quick=asked.quick, **chosen):
             print(f"\n{text_of(table)}", flush=True)
+
+
+def parts_of(subject: str) -> tuple[str, ...]:
+    return tuple(getattr(import_module(f"tests.benchmarks.{subject}"), "PARTS", ()))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, CDPSession, Page
 
 from tests.benchmarks._fresh import environment
 
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+USUAL = {"width": 1440, "height": 900}
 TALL = {"width": 1440, "height": 4_000}  # so that all charts of a page are in sight
 _DEADLINE = 120_000.0  # milliseconds
 _CHARTS = """wanted => [...document.querySelectorAll('[data-points]')]
@@ -33,9 +37,14 @@ class Load(NamedTuple):
     heap: float
 
 
-def load(browser: Browser, url: str, drawn: Callable[[Page], object]) -> Load:
+def load(
+    browser: Browser,
+    url: str,
+    drawn: Callable[[Page], object],
+    window: Mapping[str, int] = TALL,
+) -> Load:
     """Open a page with an empty cache, and wait until `drawn` returns."""
-    context = browser.new_context(viewport=TALL)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=window)  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(_DEADLINE)
     start = time.perf_counter()
@@ -60,13 +69,32 @@ def loaded(page: Page) -> None:
     page.wait_for_load_state("load")
 
 
+def address(said: str) -> str:
+    """The address in what a server prints; empty until it is there."""
+    found = _ADDRESS.search(said)
+    return found[0] if found else ""
+
+
+def worked(page: Page, act: Callable[[], object]) -> float:
+    """Seconds that the page's main thread works for `act`: scripts, style, layout, painting."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before = _metric(session, "TaskDuration")
+    act()
+    return _metric(session, "TaskDuration") - before
+
+
+def _metric(session: CDPSession, name: str) -> float:
+    metrics: dict[str, Any] = session.send("Performance.getMetrics")
+    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == name))
+
+
 def heap_of(page: Page) -> float:
     """Bytes of JavaScript's heap after a collection."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
-    metrics: dict[str, Any] = session.send("Performance.getMetrics")
-    return float(next(m["value"] for m in metrics["metrics"] if m["name"] == "JSHeapUsedSize"))
+    return _metric(session, "JSHeapUsedSize")
 
 
 @contextmanager

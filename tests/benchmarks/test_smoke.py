@@ -31,6 +31,7 @@ _SLOW = (
     *("keras", "transformers", "accelerate"),  # they load a framework and train, as lightning does
 )
 _UI = ("ui",)  # it needs a browser
+_UI_PARTS = ("metrics", "overlay", "compare", "table", "start", "tabs", "elsewhere")
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +55,7 @@ def tables_in(output: str) -> list[str]:
     [
         *_SUBJECTS,
         *(pytest.param(name, marks=pytest.mark.slow) for name in _SLOW),
-        *(pytest.param(name, marks=pytest.mark.ui) for name in _UI),
+        *(pytest.param(f"ui:{part}", marks=pytest.mark.ui) for part in _UI_PARTS),
     ],
 )
 def test_every_table_of_a_subject_has_a_ratio_in_every_row(subject: str) -> None:
@@ -62,7 +63,7 @@ def test_every_table_of_a_subject_has_a_ratio_in_every_row(subject: str) -> None
 
     assert done.returncode == 0, done.stderr
     tables = tables_in(done.stdout)
-    assert tables
+    assert tables or subject == "ui:elsewhere"  # where no other tracker is installed
     for table in tables:
         head, _, *rows = table.splitlines()[2:]
         assert "ratio" in head
@@ -77,3 +78,12 @@ def test_a_subject_that_is_none_is_refused_with_those_that_are() -> None:
     assert done.returncode == 2
     for subject in (*_SUBJECTS, *_SLOW, *_UI):
         assert subject in done.stderr
+
+
+@pytest.mark.ui
+def test_a_part_that_is_none_is_refused_with_those_that_are() -> None:
+    done = benchmarks("ui:strat")
+
+    assert done.returncode == 2
+    for part in _UI_PARTS:
+        assert part in done.stderr

@@ -103,6 +103,20 @@ def test_the_runs_asked_for_longest_ago_go_first(run: Run, tmp_path: Path) -> No
             assert (found["loss"].view is first[project]) is is_kept
 
 
+def test_a_look_may_be_as_old_as_one_allows_until_something_is_written_here(
+    run: Run, tmp_path: Path
+) -> None:
+    kept = KeptMetrics()
+    stored = StoredRun(MLOpsClient(tmp_path / "store")._store, run.id)
+    lengths = []
+    for step, (written, age) in enumerate(((0, 0.0), (0, 1e9), (0, 0.0), (1, 1e9), (1, 1e9))):
+        run.log_metrics({"loss": 1.0}, step=step)
+        with kept.of("default", stored, written=written, age=age) as found:
+            lengths.append(len(found["loss"]))
+
+    assert lengths == [1, 1, 3, 4, 4]
+
+
 def test_one_run_beyond_the_bound_is_answered_and_not_kept(run: Run, tmp_path: Path) -> None:
     kept = KeptMetrics(most_bytes=100)
     with kept.of("default", resumed(run, tmp_path, 100)) as found:
@@ -169,7 +183,8 @@ def test_a_project_reader_hands_the_same_points_to_every_question(run: Run, tmp_
     reader = ProjectReader(Stores(str(tmp_path / "store")).of("default"))
     with reader.metrics(run.id) as found:
         before = found["loss"].view
-        overlays._thinned(found, "loss", "", 10, None, None)
+        window = overlays.Window("", "step", 10, None, None, log=False, around=False)
+        overlays._thinned(found, "loss", window, 0.0)
         run_questions._thinned(found["loss"], 10, None, None)
     with reader.metrics(run.id) as found:
         assert found["loss"].view is before

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { copy } from "../core/copy.js";
 import { $, $$, clear, el, on } from "../core/dom.js";
-import { bind } from "../core/keys.js";
+import { bindKeys } from "../core/keys.js";
 import { openMenu } from "../core/menu.js";
 import { mayEdit, page, projectUrl } from "../core/page.js";
 import { poll } from "../core/poll.js";
@@ -174,15 +174,8 @@ function listen() {
 }
 
 function keys() {
-  if (mayEdit()) {
-    bind("c", () => { create(page.data.projects); }, "New experiment");
-    bind("x", toggle, "Select");
-    bind("a", archive, "Archive");
-  }
-  bind("/", () => $("#search").focus(), "Search");
-  bind("j", () => move(1), "Next");
-  bind("k", () => move(-1), "Previous");
-  bind("Enter", enter, "Open");
+  bindKeys("experiments", { "/": () => $("#search").focus(), j: () => move(1), k: () => move(-1), Enter: enter });
+  if (mayEdit()) bindKeys("experiments", { x: toggle, a: archive, c: () => { create(page.data.projects); } });
 }
 
 /** Counts move while runs run; a new experiment joins the list. */

@@ -10,6 +10,7 @@ import { tableLater, tools } from "../workspace/tools.js";
 import { View } from "../workspace/view.js";
 
 const MOST_ASKED = 60; // metrics of one look at what is new
+const LOOK = 5; // turns between two looks at which metrics there are, and what fired
 
 const { columns, metrics } = page.data;
 let { flags } = page.data;
@@ -30,33 +31,29 @@ tools(view, $("#tools"));
 const sections = new Sections(view, curves, $("#sections"));
 tableLater(view, sections, $("#cursor-table"));
 
-let cursor = "";
-let asked = "";
+let turn = 0;
+// One question a turn, for all charts in sight; the header notices when the run ends.
 poll(async () => {
   if (view.runs.status[0] !== "running") return false;
-  await newNames();
+  turn += 1;
+  if (!metrics.length || turn % LOOK === 0) await look();
   const names = sections.inSight.slice(0, MOST_ASKED);
-  if (!names.length) return undefined;
-  if (asked !== names.join("\n")) cursor = "";
-  asked = names.join("\n");
-  const told = await get(`${path}/changes`, { names, cursor: cursor || names.map(() => "0").join(".") });
-  const isNew = told.reset || Object.keys(told.points).length > 0;
-  cursor = told.cursor;
-  if (isNew) await redraw(names);
-  view.runs.status[0] = told.status;
-  return told.status === "running" ? isNew : false;
+  return names.length ? redraw(names) : undefined;
 });
 
-async function newNames() {
+/** Which metrics there are now, and what fired on them. */
+async function look() {
+  ({ flags } = await get(`${path}/flags`));
   const found = Object.keys((await get(`${path}/metrics`)).metrics);
   const fresh = found.filter((name) => !metrics.includes(name));
   metrics.push(...fresh);
   if (fresh.length) view.tell(["columns"]);
 }
 
-/** The buckets of some metrics anew: a chart then never holds more of them than it can show. */
+/** The buckets of some metrics anew, so that no chart holds more than it can show; whether any changed. */
 async function redraw(names) {
   curves.settle();
-  ({ flags } = await get(`${path}/flags`));
-  if (await curves.fetch(names, view.drawn)) names.forEach((name) => sections.show(name));
+  const isNew = await curves.fetch(names, view.drawn);
+  if (isNew) names.forEach((name) => sections.show(name));
+  return isNew;
 }

@@ -13,7 +13,7 @@ import { Columns } from "../table/columns.js";
 import { namesOf } from "../table/completion.js";
 import { FilterBox } from "../table/filter_box.js";
 import { Grid } from "../table/grid.js";
-import { bindKeys } from "../table/keys.js";
+import { bindTableKeys } from "../table/keys.js";
 import { compareUrl, restored, tellSelected, told } from "../table/kept_selection.js";
 import { News } from "../table/news.js";
 import { Selection } from "../table/selection.js";
@@ -273,7 +273,7 @@ function moved(by) {
   draw();
 }
 
-bindKeys({
+bindTableKeys({
   moved, chooseColumns, filter: () => { box.input.focus(); box.input.select(); },
   here: () => (at >= 0 && view ? shownIds()[at] : ""), href: runUrl,
   toggle: () => selection.toggle(shownIds(), at, false),
