@@ -39,5 +39,5 @@ export function without(text, {from, to}) {
 /** Names that no run has, with those that were perhaps meant. */
 function unknown(parts, names, text, replace) {
   return nearest(parts, names).map(({name, part, like}) => el('p', {class: 'muted'}, `No run has `, el('code', {}, name), like.length ? '. Did you mean ' : '.',
-    like.map((word, at) => [at ? ' or ' : '', el('button', {type: 'button', class: 'link', onclick: () => replace(text.slice(0, part.from) + text.slice(part.from, part.to).replace(name, word) + text.slice(part.to))}, word)]), like.length ? '?' : ''));
+    like.map((word, at) => [at ? ' or ' : '', el('button', {type: 'button', class: 'link', onclick: () => replace(text.slice(0, part.from) + text.slice(part.from, part.to).replace(name, () => word) + text.slice(part.to))}, word)]), like.length ? '?' : ''));
 }
