@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -64,10 +65,17 @@ RUNTIME = [path for path in CORE if ROOT / "podstack/testing" not in path.parent
 MODULES = {name_of(path): path for path in [*CORE, *PLUGINS]}
 
 
-def imports(path: Path, *, types_too: bool = False) -> list[Import]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A file as it is written; parsed once for all that is asked of it."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def imports(path: Path, *, types_too: bool = False) -> tuple[Import, ...]:
     """The modules a file imports at run time; those for type checkers too, if asked."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    return list(_imports(tree, name_of(path), path.name == "__init__.py", types_too, lazy=False))
+    is_package = path.name == "__init__.py"
+    return tuple(_imports(tree_of(path), name_of(path), is_package, types_too, lazy=False))
 
 
 def _imports(
@@ -81,9 +89,10 @@ def _imports(
         for statement in node.orelse:
             yield from _imports(statement, here, package, types_too, lazy=lazy)
     else:
-        lazy = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        lazy = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         for child in ast.iter_child_nodes(node):
-            yield from _imports(child, here, package, types_too, lazy=lazy)
+            if not isinstance(child, ast.expr):  # no expression holds an import
+                yield from _imports(child, here, package, types_too, lazy=lazy)
 
 
 def _sources(node: ast.ImportFrom, here: str, package: bool) -> Iterator[str]:
@@ -163,7 +172,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("path", CORE, ids=ids)
 def test_core_never_names_a_plugin(path: Path) -> None:
     """Neither in an import, nor in a text that could be given to one."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     texts = [
         node.value
         for node in ast.walk(tree)
@@ -221,7 +230,7 @@ def test_the_mapped_folders_are_never_imported_by_their_own_names(folder: str) -
 )
 def test_the_environment_is_read_in_config_only(path: Path) -> None:
     """The helpers for tests may hand it on to the processes that they start."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     environment = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
     named = [
         ast.unparse(node)

@@ -25,6 +25,7 @@ from podstack.expressions.tree import Compare, Junction
 from podstack.index.columnar import Columnar
 from podstack.series import Summary
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.objectives import stated
 from podstack.server.questions import Text, at_most, bad_cursor, experiment_of, reader_of, texts
 
 MOST_ROWS = 10_000  # of one answer
@@ -80,11 +81,14 @@ def table(
     changed = reader.generations.since(since) if since else None
     if cursor:
         where = _not_after(where, until)
+    said = stated(reader).get(inside) if inside else None
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
 
     def body() -> bytes:
         found = reader.index.columns(where, order, inside, deleted, limit + 1, start, changed)
         told = _answer(found, wanted, limit)
+        if said and said.metric in found.metrics:
+            told["directions"][said.metric] = said.direction
         told |= {
             "total": reader.index.count(where, inside, deleted),
             "next": f"t{start + limit}.{int(until * 1e3)}" if len(found.tags) > limit else None,
@@ -96,7 +100,7 @@ def table(
 
     if since or cursor or filter or order_by != _NEWEST:  # a filter may ask for the time
         return _sent(body(), is_packed)
-    question = ("table", inside, columns, parts, limit, deleted, is_packed)
+    question = ("table", inside, columns, parts, limit, deleted, is_packed, said)
     return _sent(reader.remembered(question, body, len), is_packed)
 
 

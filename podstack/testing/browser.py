@@ -91,14 +91,15 @@ class Watch:
         self.allowed: list[str] = []
 
     def context(
-        self, *, theme: str = "light", width: int = 1440, height: int = 900
+        self, *, theme: str = "light", width: int = 1440, height: int = 900, touch: bool = False
     ) -> BrowserContext:
-        """A browser's profile of its own: its cookies, storage and cache."""
+        """A browser's profile of its own: its cookies, storage and cache. touch: with fingers."""
         context = self._browser.new_context(
             base_url=self._base,
             viewport={"width": width, "height": height},
             color_scheme="dark" if theme == "dark" else "light",
             reduced_motion="reduce",
+            has_touch=touch,
         )
         context.set_default_timeout(TIMEOUT)
         context.add_init_script(_LISTEN)
@@ -150,6 +151,27 @@ class Watch:
 
     def _note(self, page: Page, text: str) -> None:
         self.problems.append(f"{page.url}: {text}")
+
+
+class Fingers:
+    """Fingers on a page of a context with touch, each a place in pixels of the window."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+
+    def slide(self, start: list[tuple[float, float]], stop: list[tuple[float, float]]) -> None:
+        """Set fingers down, move them together, and take them up."""
+        self._send("touchStart", start)
+        for part in (0.25, 0.5, 0.75, 1.0):
+            pairs = zip(start, stop, strict=True)
+            self._send(
+                "touchMove", [(a + (c - a) * part, b + (d - b) * part) for (a, b), (c, d) in pairs]
+            )
+        self._send("touchEnd", [])
+
+    def _send(self, kind: str, places: list[tuple[float, float]]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def settle(page: Page) -> None:

@@ -275,12 +275,12 @@ def test_89_a_store_that_cannot_be_written_is_503_and_reads_go_on(
         assert ask(server.port, "GET", OBJECT).body == b"kept"
 
 
-def test_a_folder_where_an_object_should_go_is_a_conflict(store: Path) -> None:
-    with RunningServer(store) as server:
-        ask(server.port, "PUT", f"{OBJECT}/below", body=b"x")
-        above = ask(server.port, "PUT", OBJECT, body=b"x")
-        ask(server.port, "PUT", f"{OBJECT}-file", body=b"x")
-        below = ask(server.port, "PUT", f"{OBJECT}-file/below", body=b"x")
+def test_a_folder_where_an_object_should_go_is_a_conflict(open_server: RunningServer) -> None:
+    port, place = open_server.port, f"{OBJECT}-folder"
+    ask(port, "PUT", f"{place}/below", body=b"x")
+    above = ask(port, "PUT", place, body=b"x")
+    ask(port, "PUT", f"{place}-file", body=b"x")
+    below = ask(port, "PUT", f"{place}-file/below", body=b"x")
 
     assert (above.status, below.status) == (409, 409)
 
@@ -303,50 +303,66 @@ def test_any_backend_is_served_not_only_a_folder(tmp_path: Path) -> None:
         assert ask(server.port, "GET", OBJECT).status == 404
 
 
-def test_61_an_upload_over_the_limit_is_413_with_length_or_in_chunks(store: Path) -> None:
-    chunked = f"PUT {OBJECT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    piece = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
-    with RunningServer(store, options=["--max-upload", "1M"]) as server:
-        fine = ask(server.port, "PUT", f"{OBJECT}-fine", body=bytes(1_000_000))
-        long = ask(server.port, "PUT", OBJECT, body=bytes(1_000_001))
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-            connection.sendall(chunked.encode() + piece * 16)
-            answer = connection.recv(1 << 16)
+@pytest.fixture(scope="module")
+def special(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server with all those options that leave one another alone."""
+    folder = tmp_path_factory.mktemp("special")
+    options = ["--max-upload", "1M", "--prefix", "/podstack", "--trusted-proxy", "127.0.0.0/8"]
+    with RunningServer(
+        folder / "store",
+        options=[*options, "--allowed-host", "Exp.Example.Org"],
+        environment={"PODSTACK_CACHE": str(folder / "cache")},
+    ) as server:
+        yield server
 
-        assert fine.status == 200
-        assert (long.status, long.code) == (413, "too_large")
-        assert b" 413 " in answer.partition(b"\r\n")[0]
-        assert ask(server.port, "GET", OBJECT).status == 404
+
+def test_61_an_upload_over_the_limit_is_413_with_length_or_in_chunks(
+    special: RunningServer,
+) -> None:
+    place = f"{OBJECT}-long"
+    chunked = f"PUT {place} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    fine = ask(special.port, "PUT", f"{OBJECT}-fine", body=bytes(1_000_000))
+    long = ask(special.port, "PUT", place, body=bytes(1_000_001))
+    with socket.create_connection(("127.0.0.1", special.port), timeout=30) as connection:
+        connection.sendall(chunked.encode() + piece * 16)
+        answer = connection.recv(1 << 16)
+
+    assert fine.status == 200
+    assert (long.status, long.code) == (413, "too_large")
+    assert b" 413 " in answer.partition(b"\r\n")[0]
+    assert ask(special.port, "GET", place).status == 404
 
 
 # Behind a proxy ------------------------------------------------------------------------
 
 
-def test_a_prefix_is_taken_off_and_may_be_off_already(store: Path) -> None:
-    with RunningServer(store, options=["--prefix", "/podstack"]) as server:
-        assert server.url.endswith("/podstack")
-        assert ask(server.port, "GET", "/podstack/healthz").status == 200
-        assert ask(server.port, "GET", "/healthz").status == 200
-        assert ask(server.port, "GET", "/podstackhealthz").status == 404
-        assert ask(server.port, "GET", "/podstack/podstack/healthz").status == 404
+def test_a_prefix_is_taken_off_and_may_be_off_already(special: RunningServer) -> None:
+    assert special.url.endswith("/podstack")
+    assert ask(special.port, "GET", "/podstack/healthz").status == 200
+    assert ask(special.port, "GET", "/healthz").status == 200
+    assert ask(special.port, "GET", "/podstackhealthz").status == 404
+    assert ask(special.port, "GET", "/podstack/podstack/healthz").status == 404
 
 
-def test_31_a_trusted_proxy_is_believed_and_no_other(store: Path) -> None:
+def test_31_a_trusted_proxy_is_believed_and_no_other(
+    special: RunningServer, open_server: RunningServer
+) -> None:
     shown = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7", "X-Forwarded-Proto": "https"}
-    with RunningServer(store, options=["--trusted-proxy", "127.0.0.0/8"]) as trusting:
-        ask(trusting.port, "GET", "/healthz", headers=shown)
-        wait_until(lambda: " 198.51.100.7 " in trusting.output, "the client is named")
-    with RunningServer(store) as wary:
-        ask(wary.port, "GET", "/healthz", headers=shown)
-        wait_until(lambda: " 127.0.0.1 " in wary.output, "the peer is named")
-        assert "198.51.100.7" not in wary.output
+    ask(special.port, "GET", "/healthz", headers=shown)
+    wait_until(lambda: " 198.51.100.7 " in special.output, "the client is named")
+    before = len(open_server.output)
+    ask(open_server.port, "GET", "/healthz", headers=shown)
+    wait_until(lambda: " 127.0.0.1 " in open_server.output[before:], "the peer is named")
+
+    assert "198.51.100.7" not in open_server.output
 
 
-def test_a_name_that_was_allowed_is_answered(store: Path) -> None:
-    with RunningServer(store, options=["--allowed-host", "Exp.Example.Org"]) as server:
-        own = {"Host": "exp.example.org", "Origin": "https://exp.example.org"}
-        assert ask(server.port, "PUT", OBJECT, headers=own, body=b"x").status == 200
-        assert ask(server.port, "GET", OBJECT, headers={"Host": "other.example.org"}).status == 421
+def test_a_name_that_was_allowed_is_answered(special: RunningServer) -> None:
+    own = {"Host": "exp.example.org", "Origin": "https://exp.example.org"}
+
+    assert ask(special.port, "PUT", OBJECT, headers=own, body=b"x").status == 200
+    assert ask(special.port, "GET", OBJECT, headers={"Host": "other.example.org"}).status == 421
 
 
 def test_no_access_log_means_none(store: Path) -> None:

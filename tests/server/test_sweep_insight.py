@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +24,29 @@ PARAMETERS = {
 }
 
 
+class Monitor:
+    """A server over a store of sweeps with 0, 1, 6, 8 and 12 trials, one of which failed."""
+
+    def __init__(self, server: RunningServer, sweeps: dict[str, Sweep]) -> None:
+        self._server, self.sweeps = server, sweeps
+
+    def __call__(self, sweep: str, question: str) -> Any:
+        """Status and answer to a question about a sweep."""
+        path = f"/api/v1/projects/default/sweeps/{self.sweeps[sweep].id}/{question}"
+        found = ask(self._server.port, "GET", path)
+        return found.status, json.loads(found.body)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
+    folder = tmp_path_factory.mktemp("insight")
+    sweeps = {f"of {count}": made(folder / "store", count) for count in (0, 1, 6, 8, 12)}
+    sweeps["of two parameters"] = of_two_parameters(folder / "store")
+    environment = {"PODSTACK_CACHE": str(folder / "cache")}
+    with RunningServer(folder / "store", environment=environment) as server:
+        yield Monitor(server, sweeps)
+
+
 def made(store: Path, trials: int) -> Sweep:
     client = MLOpsClient(store)
     sweep = client.create_sweep(
@@ -38,64 +63,60 @@ def made(store: Path, trials: int) -> Sweep:
     return sweep
 
 
-def asked(server: RunningServer, sweep: Sweep, question: str) -> Any:
-    path = f"/api/v1/projects/default/sweeps/{sweep.id}/{question}"
-    found = ask(server.port, "GET", path)
-    return found.status, json.loads(found.body)
+def of_two_parameters(store: Path) -> Sweep:
+    """No parameter depends on another, so fANOVA can tell what mattered."""
+    client = MLOpsClient(store)
+    space = {"a": {"min": 0.0, "max": 1.0}, "b": {"values": ["x", "y"]}}
+    sweep = client.create_sweep(client.create_experiment("e").id, "random", space, "loss", 10)
+    for _ in range(6):
+        trial = sweep.suggest()
+        assert trial is not None
+        trial.complete({"loss": trial.flat_params["a"]})
+    return sweep
 
 
-def test_the_outlook_tells_the_history_and_the_best_to_copy(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 8)
-    with RunningServer(tmp_path) as server:
-        status, told = asked(server, sweep, "outlook")
+def test_the_outlook_tells_the_history_and_the_best_to_copy(asked: Monitor) -> None:
+    status, told = asked("of 8", "outlook")
     assert status == 200
     assert len(told["history"]) == 7
-    assert told["history"][-1][2] == told["best"]["value"] == sweep.best_value
-    assert ast.literal_eval(told["best"]["as"]["python"]) == sweep.best_params
+    assert told["history"][-1][2] == told["best"]["value"] == asked.sweeps["of 8"].best_value
+    assert ast.literal_eval(told["best"]["as"]["python"]) == asked.sweeps["of 8"].best_params
     assert told["seconds_left"] >= 0
     assert told["plateau"] is None
 
 
-def test_a_sweep_without_trials_has_an_outlook_without_a_best(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 0)
-    with RunningServer(tmp_path) as server:
-        _, told = asked(server, sweep, "outlook")
-        _, mattered = asked(server, sweep, "importance")
-        _, surface = asked(server, sweep, "contour?x=lr&y=optimizer")
+def test_a_sweep_without_trials_has_an_outlook_without_a_best(asked: Monitor) -> None:
+    _, told = asked("of 0", "outlook")
+    _, mattered = asked("of 0", "importance")
+    _, surface = asked("of 0", "contour?x=lr&y=optimizer")
     assert told == {"history": [], "seconds_left": None, "plateau": None, "best": None}
     assert mattered["shares"] == []
     assert mattered["reason"]
     assert all(cell is None for row in surface["rows"] for cell in row)
 
 
-def test_few_trials_give_an_importance_of_low_confidence(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 12)
-    with RunningServer(tmp_path) as server:
-        _, told = asked(server, sweep, "importance")
+def test_few_trials_give_an_importance_of_low_confidence(asked: Monitor) -> None:
+    _, told = asked("of 12", "importance")
     assert told["low_confidence"] is True
     assert told["trials"] == 11
     assert sum(share for _, share in told["shares"]) == pytest.approx(1)
 
 
-def test_an_importance_is_computed_anew_once_a_trial_has_ended(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 6)
-    with RunningServer(tmp_path) as server:
-        _, before = asked(server, sweep, "importance")
-        trial = sweep.suggest()
-        assert trial is not None
-        trial.complete({"loss": 0.3})
-        after = before
-        for _ in range(100):
-            _, after = asked(server, sweep, "importance")
-            if after["trials"] != before["trials"]:
-                break
+def test_an_importance_is_computed_anew_once_a_trial_has_ended(asked: Monitor) -> None:
+    _, before = asked("of 6", "importance")
+    trial = asked.sweeps["of 6"].suggest()
+    assert trial is not None
+    trial.complete({"loss": 0.3})
+    after, deadline = before, time.monotonic() + 30
+    while after["trials"] == before["trials"]:  # the server looks at the store once a second
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        _, after = asked("of 6", "importance")
     assert (before["trials"], after["trials"]) == (5, 6)
 
 
-def test_a_contour_has_a_row_for_each_value_of_a_list(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 12)
-    with RunningServer(tmp_path) as server:
-        status, told = asked(server, sweep, "contour?x=lr&y=optimizer")
+def test_a_contour_has_a_row_for_each_value_of_a_list(asked: Monitor) -> None:
+    status, told = asked("of 12", "contour?x=lr&y=optimizer")
     assert status == 200
     assert (told["columns"], len(told["rows"]), len(told["spots"])) == (32, 2, 11)
     values = [value for _, _, value, _ in told["spots"]]
@@ -103,31 +124,22 @@ def test_a_contour_has_a_row_for_each_value_of_a_list(tmp_path: Path) -> None:
     assert min(values) <= min(cells) <= max(cells) <= max(values)
 
 
-def test_a_contour_of_an_unknown_parameter_names_the_nearest(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 1)
-    with RunningServer(tmp_path) as server:
-        status, told = asked(server, sweep, f"contour?x={quote('optimiser')}&y=lr")
+def test_a_contour_of_an_unknown_parameter_names_the_nearest(asked: Monitor) -> None:
+    status, told = asked("of 1", f"contour?x={quote('optimiser')}&y=lr")
     assert status == 404
     assert "optimizer" in json.dumps(told)
 
 
-def test_a_conditional_parameter_shows_only_the_trials_that_have_it(tmp_path: Path) -> None:
-    sweep = made(tmp_path, 12)
-    having = [one for one in sweep.records() if one.counts and "momentum" in one.params]
-    with RunningServer(tmp_path) as server:
-        _, told = asked(server, sweep, "contour?x=momentum&y=lr")
+def test_a_conditional_parameter_shows_only_the_trials_that_have_it(asked: Monitor) -> None:
+    having = [
+        one for one in asked.sweeps["of 12"].records() if one.counts and "momentum" in one.params
+    ]
+    _, told = asked("of 12", "contour?x=momentum&y=lr")
     assert len(told["spots"]) == len(having) > 0
 
 
-def test_an_importance_by_fanova_is_told_too(tmp_path: Path) -> None:
-    client = MLOpsClient(tmp_path)
-    space = {"a": {"min": 0.0, "max": 1.0}, "b": {"values": ["x", "y"]}}
-    sweep = client.create_sweep(client.create_experiment("e").id, "random", space, "loss", 10)
-    for _ in range(6):
-        trial = sweep.suggest()
-        assert trial is not None
-        trial.complete({"loss": trial.flat_params["a"]})
-    with RunningServer(tmp_path) as server:
-        status, told = asked(server, sweep, "importance")
+def test_an_importance_by_fanova_is_told_too(asked: Monitor) -> None:
+    status, told = asked("of two parameters", "importance")
+
     assert status == 200
     assert told["shares"][0][0] == "a"

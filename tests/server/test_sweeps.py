@@ -118,14 +118,12 @@ def _until_told(server: RunningServer, sweep: str) -> None:
     raise AssertionError("the results do not arrive")
 
 
-def test_an_unknown_sweep_is_told_with_the_nearest(tmp_path: Path) -> None:
-    client = MLOpsClient(tmp_path / "store")
-    sweep = client.create_sweep(None, "grid", {"x": {"values": [1]}}, "loss")
-    with RunningServer(tmp_path / "store") as server:
-        status, told = question(server, f"sweeps/{sweep.id[:-1]}")
+def test_an_unknown_sweep_is_told_with_the_nearest(hostile: Any) -> None:
+    _, server, good, *_ = hostile
+    status, told = question(server, f"sweeps/{good.id[:-1]}")
 
-        assert status == 404
-        assert sweep.id in told["error"]["message"]
+    assert status == 404
+    assert good.id in told["error"]["message"]
 
 
 ODD = [

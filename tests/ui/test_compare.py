@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from podstack import MLOpsClient
+from podstack.testing import ui_store
+from podstack.testing.browser import Fingers, Watch, settle
 from podstack.testing.podstack_server import RunningServer
 
 if TYPE_CHECKING:
@@ -301,3 +306,109 @@ def test_curves_are_drawn_and_the_chosen_ones_are_in_the_link(opened: Opened, ei
     page.wait_for_selector(".legend >> text=opt adam")
     assert chart.get_attribute("data-points") == "10"  # a curve for each of two groups
     assert _query(page, "group") == "params.opt"
+
+
+_BEGINS = {"CSV": b"run,", "PNG": b"\x89PNG", "SVG": b"<svg "}
+
+
+def test_every_chart_and_table_is_taken_along_as_a_file(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.url(3))
+    takes = [
+        *(("params", "Parameters", "CSV"), ("metrics", "Metrics", "CSV")),
+        *(("parallel", "Parallel coordinates", kind) for kind in _BEGINS),
+        *(("scatter", "Scatter", "SVG"), ("bars", "Final values", "SVG")),
+    ]
+    for panel, name, kind in takes:
+        _panel(page, panel)
+        page.get_by_role("button", name=f"More of {name}").click()
+        with page.expect_download() as taken:
+            page.get_by_role("menuitem", name=kind).click()
+        content = Path(taken.value.path()).read_bytes()
+
+        assert content.startswith(_BEGINS[kind]), (panel, kind)
+        if kind == "SVG":
+            assert b"run-0" in content  # runs are named, by axis or legend
+
+
+def test_a_chosen_colour_is_the_runs_in_the_link_and_in_this_browser(
+    opened: Opened, eight: Eight
+) -> None:
+    page = opened(eight.url(3))
+    first, second = eight.ids[:2]
+    for run, color in ((first, "Purple"), (second, "Purple, dashed")):
+        page.locator(f'[data-run="{run}"] [data-act=color]').click()
+        page.get_by_role("button", name=color, exact=True).click()
+
+    assert json.loads(_query(page, "colors")) == {first: 4, second: 10}
+    page.goto(eight.url(2))  # a link without colours
+    mark = page.locator(f'[data-run="{first}"] .dot')
+    expect(mark).to_have_css("background-color", "rgb(187, 34, 136)")
+    expect(page.locator(f'[data-run="{second}"] .dot')).to_have_class(re.compile("swatch-1"))
+
+
+def test_what_mattered_stands_on_top_in_words(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.whole)
+
+    told = page.locator("#verdict").inner_text()
+    assert re.search(r"lr explains most of val_acc \(\d+ %\), best near 1e-8", told), told
+    assert "low confidence: 8 runs" in told
+    page.locator("#verdict a").click()
+    assert "lr explains most" in _panel(page, "importance").inner_text()
+
+
+def test_many_runs_are_one_line_with_a_band(opened: Opened, eight: Eight) -> None:
+    page = opened(eight.whole)
+    _panel(page, "curves")
+    page.get_by_label("Group by").select_option("*")
+    page.get_by_label("Band").select_option("half")
+
+    expect(page.locator("#curves-body .legend")).to_contain_text("all runs (8 runs)")
+    assert (_query(page, "group"), _query(page, "band")) == ("*", "half")
+
+
+def test_a_comparison_moves_while_its_runs_are_written_and_stops_with_them(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    folder = tmp_path / "store"
+    with ui_store.live(folder) as run, RunningServer(folder) as server:
+        page = watch_at(server.url).open(f'/projects/default/compare?runs=["{run.said}"]')
+        _panel(page, "curves")
+        chart = page.locator(".curve[data-state=ready]").first
+        points, text = chart.get_attribute("data-points") or "", ""
+        text = page.locator("#metrics-body").inner_text()
+
+        expect(chart).not_to_have_attribute("data-points", points)
+        expect(page.locator("#metrics-body")).not_to_have_text(text)
+        expect(page.locator("#strip .status-running")).to_have_count(1)
+        run.stop()
+        expect(page.locator("#strip .status-running")).to_have_count(0)
+
+
+def test_fingers_brush_an_axis_and_zoom_a_curve(
+    watch_at: Callable[[str], Watch], eight: Eight
+) -> None:
+    page = watch_at(eight.server.url).context(touch=True, width=800).new_page()
+    page.goto(eight.whole)
+    page.wait_for_selector("#strip[data-state=ready]")
+    _panel(page, "parallel")
+    fingers = Fingers(page)
+    box = page.locator(".axis-stage canvas").last.bounding_box()
+    assert box is not None
+    x = box["x"] + 52 + 8  # beside the first axis: a finger is no needle
+    fingers.slide([(x, box["y"] + 40)], [(x, box["y"] + 160)])
+    page.wait_for_selector(".brush-chip")
+    assert "params.lr" in json.loads(_query(page, "brush"))
+
+    page.goto(eight.url(2))
+    _panel(page, "curves")
+    chart = page.locator(".curve[data-state=ready]").first
+    chart.scroll_into_view_if_needed()
+    settle(page)
+    box = chart.locator("canvas").bounding_box()
+    assert box is not None
+    middle, y = box["x"] + box["width"] / 2, box["y"] + 100
+    fingers.slide([(middle - 40, y), (middle + 40, y)], [(middle - 150, y), (middle + 150, y)])
+
+    expect(chart).not_to_have_attribute("data-range", "0:4")
+    low, high = json.loads(_query(page, "zoom"))
+    assert 0 < low < high < 4

@@ -115,6 +115,72 @@ def test_a_new_one_without_a_name_keeps_the_dialog_open(listed: Page) -> None:
     expect(listed.get_by_role("dialog")).to_have_count(0)
 
 
+def test_enter_in_a_field_makes_edits_and_tags(listed: Page, own: RunningServer) -> None:
+    listed.keyboard.press("c")
+    listed.get_by_label("Name", exact=True).fill("by enter")
+    listed.keyboard.press("Enter")
+    listed.wait_for_url("**/experiments/by-enter*")
+    listed.goto(f"{own.url}{LIST}?q=enter")
+    listed.get_by_label("Actions on by enter").click()
+    listed.get_by_role("menuitem", name="Edit").click()
+    listed.get_by_label("Description").fill("line")
+    listed.keyboard.press("Enter")  # in a text of several lines it is a line
+    listed.get_by_role("textbox", name="Tags").fill("quick")
+    listed.keyboard.press("Enter")
+    expect(listed.get_by_role("dialog")).to_have_count(0)
+    listed.keyboard.press("j")
+    listed.keyboard.press("x")
+    listed.locator("#selection").get_by_role("button", name="Add tags").click()
+    listed.get_by_role("textbox", name="Tags").fill("more")
+    listed.keyboard.press("Enter")
+
+    expect(listed.get_by_role("dialog")).to_have_count(0)
+    row = listed.get_by_role("row").filter(has_text="by enter")
+    expect(row.locator(".tag")).to_have_text(["more", "quick"])
+
+
+def test_choosing_moves_no_row(listed: Page) -> None:
+    box = listed.get_by_label("Select words")
+    before = box.bounding_box()
+    box.click()
+
+    expect(listed.locator("#selection")).to_be_visible()
+    assert box.bounding_box() == before
+
+
+def test_settings_are_saved_by_enter_and_what_they_end_comes_back(
+    listed: Page, own: RunningServer
+) -> None:
+    MLOpsClient(own.url).create_experiment("kept", "before")
+    listed.goto(f"{own.url}{LIST}/kept/settings")
+    listed.get_by_label("Name", exact=True).fill("held")
+    listed.keyboard.press("Enter")
+    expect(listed.get_by_text("Saved")).to_be_visible()
+    expect(listed.locator("h1")).to_have_text("held")
+    listed.get_by_role("button", name="Archive").click()
+    listed.get_by_role("button", name="Restore").click()
+    expect(listed.get_by_role("button", name="Archive")).to_be_visible()
+    listed.get_by_role("button", name="Delete").click()
+    listed.get_by_role("button", name="Undo").click()
+    expect(listed.get_by_role("button", name="Delete")).to_be_enabled()
+
+    stored = MLOpsClient(own.url).get_experiment("held")
+    assert (stored.description, stored.archived) == ("before", False)
+
+
+def test_a_phone_edits_from_the_row_s_menu(
+    own: RunningServer, watch_at: Callable[[str], Watch]
+) -> None:
+    page: Page = watch_at(own.url).open(f"{LIST}?q=needs", width=390)
+    assert not page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+    row = page.get_by_role("row").filter(has_text="vision")
+    expect(row).to_contain_text("completed · 2 runs · val/acc 0.6")
+    row.get_by_label("Actions on vision").click()
+    page.get_by_role("menuitem", name="Edit").click()
+
+    expect(page.get_by_label("Name", exact=True)).to_have_value("vision")
+
+
 def test_keys_walk_choose_and_open(listed: Page) -> None:
     for key in ("j", "j", "x"):
         listed.keyboard.press(key)

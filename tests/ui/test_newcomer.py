@@ -119,7 +119,11 @@ def compares_two(page: Page) -> None:
 def learns_which_parameter_mattered(page: Page) -> None:
     page.locator("#importance").scroll_into_view_if_needed()
     page.locator("#importance-body:not([data-state=loading])").wait_for()
-    assert page.locator("#importance-body").inner_text().strip()
+    told = page.locator("#verdict").inner_text()
+    assert "explains" in told, told
+    assert told.partition(" · ")[0].removeprefix("What mattered: ") in (
+        page.locator("#importance-body").inner_text()
+    )
 
 
 def sees_the_same(page: Page, colleague: Page) -> None:

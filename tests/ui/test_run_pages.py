@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -92,6 +92,9 @@ def test_notes_are_kept_by_themselves_and_never_over_anothers(
     expect(page.locator("#notes-preview h3")).to_have_text("Mine")
     MLOpsClient(own.url).get_run(run.id).set_notes("Theirs")
     text.fill("## Mine again")
+    lines = page.get_by_label("What differs, line by line")
+    expect(lines.locator(".is-theirs")).to_have_text(re.compile("theirs: Theirs"))
+    expect(lines.locator(".is-mine")).to_have_text(re.compile("yours: ## Mine again"))
     page.get_by_role("button", name="Keep both").click()
     expect(page.locator("#notes-state")).to_have_text("Saved")
     page.reload()
@@ -102,7 +105,11 @@ def test_notes_are_kept_by_themselves_and_never_over_anothers(
 def test_a_condition_is_tried_before_it_becomes_an_alert(strict: Watch, run: Run) -> None:
     page = opened(strict, run, "/alerts")
     page.get_by_label("Condition").fill("loss > 0.4")
-    expect(page.locator("#alert-tried")).to_contain_text("would have fired")
+    tried = "It would have fired at step 0 (1)."
+    expect(page.locator("#alert-tried")).to_have_text(tried)
+    chart = page.locator("#alert-chart-host")
+    expect(chart).to_have_attribute("data-flags", "1")
+    expect(chart.get_by_role("button", name="would have fired at step 0 (1)")).to_be_visible()
     page.get_by_role("button", name="Create alert").click()
     page.get_by_role("button", name="Remove the alert loss > 0.4").click()
     page.get_by_role("button", name="Remove", exact=True).click()
@@ -110,17 +117,11 @@ def test_a_condition_is_tried_before_it_becomes_an_alert(strict: Watch, run: Run
     expect(page.get_by_text("No alerts", exact=True)).to_be_visible()
 
 
-def test_a_logged_page_runs_without_this_sites_origin(
-    strict: Watch, own: RunningServer, tmp_path: Path
-) -> None:
-    source = tmp_path / "report.html"
-    source.write_text(
-        "<p id=told></p><script>let told = origin; try { told += parent.document.title }"
-        " catch { told += ' alone' } document.getElementById('told').textContent = told</script>"
-    )
-    with MLOpsClient(own.url).start_run(capture=False) as run:
-        run.log_artifact(source)
-    page = opened(strict, run, "/artifacts/report.html")
-    page.get_by_text("Show as a page").click()
+def test_notes_begin_with_a_template_that_goes_once_there_are_some(strict: Watch, run: Run) -> None:
+    page = opened(strict, run, "/notes")
+    start = page.get_by_role("button", name="Start from a template")
+    start.click()
 
-    expect(page.frame_locator("iframe").locator("#told")).to_have_text("null alone")
+    expect(page.locator("#notes-state")).to_have_text("Saved")
+    expect(page.locator("#notes-preview h3").first).to_have_text("Question")
+    expect(start).to_be_hidden()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from podstack import MLOpsClient
 from podstack.testing.podstack_server import RunningServer
@@ -145,6 +146,26 @@ def test_only_rows_in_sight_are_in_the_document_and_keys_reach_the_others(table:
     table.wait_for_url("**/runs/*")
 
 
+def test_keys_reach_the_filter_the_selection_help_and_compare(table: Page) -> None:
+    table.keyboard.press("/")
+    expect(table.locator("#q")).to_be_focused()
+    for _ in range(2):  # the list of completions, then the box
+        table.keyboard.press("Escape")
+    table.keyboard.press("a")
+    expect(table.locator("#compare")).to_have_text(f"Compare ({_RUNS})")
+    table.keyboard.press("a")
+    expect(table.locator("#compare")).to_have_text("Compare")
+    table.keyboard.press("?")
+    expect(table.get_by_role("dialog")).to_contain_text("Choose columns")
+    table.keyboard.press("Enter")
+    expect(table.get_by_role("dialog")).to_have_count(0)
+    for key in ("j", "x", "j", "j", "k", "x", "c"):
+        table.keyboard.press(key)
+
+    table.wait_for_url("**/compare?runs=*")
+    assert len(json.loads(_query(table)["runs"][0])) == 2
+
+
 _SCROLLED = """async ([to, mark]) => {
   const frames = () => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -213,6 +234,17 @@ def test_exported_cells_are_never_formulas(table: Page) -> None:
     assert len(text.splitlines()) == _RUNS + 1
     assert "'=1+1" in text
     assert ",=" not in text
+
+
+def test_json_has_what_is_shown_or_selected(table: Page) -> None:
+    table.locator("td.pick").nth(2).click()
+    table.get_by_role("button", name="Export").click()
+    with table.expect_download() as download:
+        table.get_by_role("menuitem", name="JSON of the selected rows").click()
+
+    (row,) = json.loads(download.value.path().read_text())
+    assert (row["name"], round(row["metrics.val_acc"], 3)) == ("run-57", 0.87)
+    assert "params.note" not in row  # all runs have the same: no column shows it
 
 
 def test_new_runs_wait_until_they_are_asked_for(sixty: Sixty, table: Page) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from podstack.server.ui.compare_page import _AT_ONCE, _CHARTS_FIRST, _SECTIONS
+
 _UI = Path(__file__).parents[2] / "podstack/server/ui"
 _STATIC = _UI / "static"
 _SCRIPTS = sorted(_STATIC.rglob("*.js"))
@@ -44,6 +46,15 @@ def test_the_scripts_of_a_page_stay_within_their_budget(page: Path) -> None:
     sizes = {path.name: _weight(path) for path in _closure(page)}
 
     assert sum(sizes.values()) <= _BUDGET, sorted(sizes.items(), key=lambda pair: -pair[1])[:12]
+
+
+@pytest.mark.parametrize("order", [tuple(name for name, _ in _SECTIONS), _CHARTS_FIRST])
+def test_what_compare_loads_at_once_stays_within_the_budget(order: tuple[str, ...]) -> None:
+    first = [_STATIC / f"compare/{name}_panel.js" for name in order[:_AT_ONCE]]
+    pages = [_STATIC / "pages/compare.js", _STATIC / "core/shell.js"]
+    found = set().union(*(_closure(script) for script in [*pages, *first]))
+
+    assert sum(map(_weight, found)) <= _BUDGET
 
 
 def test_no_script_imports_from_elsewhere() -> None:

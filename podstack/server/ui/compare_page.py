@@ -43,7 +43,7 @@ _CHARTS_FIRST = (
     "texts",
 )
 
-_IN_SIGHT = 3  # panels of a window without scrolling
+_AT_ONCE = 2  # panels that come with the page; further ones wait until they are in sight
 
 routes = Routes(prefix="")
 
@@ -67,7 +67,7 @@ def compare_page(
         scripts=("pages/compare.js",),
         styles=("charts.css", "compare.css"),
         sections=[(name, headings[name]) for name in order],
-        modules=_modules(order[:_IN_SIGHT]),
+        modules=_modules(order[:_AT_ONCE]),
         experiment=whole,
     )
 

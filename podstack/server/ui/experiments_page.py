@@ -16,12 +16,15 @@ from podstack.directions import MAXIMIZE, direction_of
 from podstack.index import ExperimentRow
 from podstack.index.overview import Reached
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.objectives import stated
 from podstack.server.questions import experiment_of, reader_of
 from podstack.server.readers import ProjectReader
 from podstack.server.ui.rendering import page
 from podstack.server.ui.shell_pages import project_names
+from podstack.sweeps.records import Objective
 
 _BARS = 24  # of the picture of when runs began
+_WAITING = 30  # rows whose height is kept until the script draws them
 
 routes = Routes(prefix="")
 
@@ -29,6 +32,8 @@ routes = Routes(prefix="")
 @routes.add("GET", "/projects/{project}/experiments", VIEWER)
 def experiments_page(here: Here, request: Request) -> Response:
     """All experiments of a project; archived and deleted ones are among the data."""
+    rows = rows_of(reader_of(here))
+    listed = [row for row in rows if not row["archived"] and not row["deleted"]]
     return page(
         here,
         request,
@@ -36,13 +41,16 @@ def experiments_page(here: Here, request: Request) -> Response:
         title="Experiments",
         active="experiments",
         data={
-            "experiments": rows_of(reader_of(here)),
+            "experiments": rows,
             "projects": project_names(here),
             "address": _address(here, request),
         },
         scripts=("pages/experiments.js",),
         styles=("experiments.css",),
         may_edit=here.role >= EDITOR,
+        is_empty=not rows,
+        waiting=min(len(listed), _WAITING),
+        has_tags=any(row["tags"] for row in listed),
     )
 
 
@@ -72,11 +80,12 @@ def rows_of(reader: ProjectReader) -> list[dict[str, Any]]:
     index = reader.index
     index.refresh()
     began, reached = reader.remembered("overview", lambda: (index.starts(), index.reached()), _size)
+    said = stated(reader)
     return [
         {
             **row._asdict(),
             "starts": _bars(row, began.get(row.id, [])),
-            "best": _best(reached.get(row.id, [])),
+            "best": _best(reached.get(row.id, []), said.get(row.id)),
         }
         for row in index.experiments()
     ]
@@ -100,16 +109,24 @@ def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:
     return bars
 
 
-def _best(metrics: Sequence[Reached]) -> dict[str, Any] | None:
-    """The best value of the metric that most runs have, among those with a known direction."""
-    known = [(found, way) for found in metrics if (way := direction_of(found.name)) is not None]
-    most = max((found.runs for found, _ in known), default=0)
-    common = [pair for pair in known if pair[0].runs >= 0.8 * most]
-    for found, way in sorted(common, key=lambda pair: _rank(pair[0].name, pair[1])):
+def _best(metrics: Sequence[Reached], said: Objective | None) -> dict[str, Any] | None:
+    """The best value of what a sweep improves, else of the metric that most runs have, among those
+    with a known direction."""
+    stated_first = [
+        (found, said.direction) for found in metrics if said and found.name == said.metric
+    ]
+    for found, way in (*stated_first, *_common(metrics)):
         value = found.max if way == MAXIMIZE else found.min
         if value is not None:
             return {"name": found.name, "value": value, "direction": way}
     return None
+
+
+def _common(metrics: Sequence[Reached]) -> list[tuple[Reached, str]]:
+    known = [(found, way) for found in metrics if (way := direction_of(found.name)) is not None]
+    most = max((found.runs for found, _ in known), default=0)
+    common = [pair for pair in known if pair[0].runs >= 0.8 * most]
+    return sorted(common, key=lambda pair: _rank(pair[0].name, pair[1]))
 
 
 def _rank(name: str, way: str) -> tuple[bool, bool, str]:

@@ -18,7 +18,7 @@ from podstack.server.questions import Text, reader_of
 from podstack.server.readers import ProjectReader
 from podstack.server.ui.markdown import render
 from podstack.server.ui.run_page import run_page
-from podstack.server.ui.standing import best_of, objective_of
+from podstack.server.ui.standing import best_beside
 from podstack.server.ui.words import size
 
 _LINES = 200  # of the console
@@ -191,8 +191,7 @@ def _other(reader: ProjectReader, row: RunRow, wanted: str) -> RunRow | None:
         return None
     if wanted:
         return next(iter(reader.index.rows([wanted])), None)
-    metric = objective_of(row)
-    best = best_of(reader, row.experiment_id, metric) if metric else None
+    best = best_beside(reader, row)
     return None if best is None or best.id == row.id else best
 
 

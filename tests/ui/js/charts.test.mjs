@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { csvOf } from "../../../podstack/server/ui/static/charts/table_file.js";
-import { extent, nearest, placed, shareOf, smoothed, tableOf, valueAt, windowOf, yRange } from "../../../podstack/server/ui/static/charts/curve.js";
+import { linkTo } from "../../../podstack/server/ui/static/charts/card_button.js";
+import { extent, flagGroups, flagPlaces, nearest, placed, shareOf, smoothed, tableOf, valueAt, windowOf, yRange } from "../../../podstack/server/ui/static/charts/curve.js";
+import { cutsOf } from "../../../podstack/server/ui/static/charts/line_paint.js";
+import { sparkPath } from "../../../podstack/server/ui/static/charts/spark.js";
 import { SvgContext } from "../../../podstack/server/ui/static/charts/svg.js";
 import { numberText, ticks } from "../../../podstack/server/ui/static/charts/ticks.js";
 
@@ -135,4 +138,48 @@ test("an SVG is whole, and holds texts as texts", () => {
   assert.equal(text.split("<g ").length, text.split("</g>").length);
   assert.ok(!text.includes("<script>") && text.includes("&#60;script&#62;"));
   assert.match(text, /<path d="M0 0L5 5"/);
+});
+
+test("a series whose x is in the units of the axis is placed by it", () => {
+  assert.deepEqual(placed(series({ axis: "relative", x: [5, 65, 125] }), "relative").at, [5, 65, 125]);
+  assert.deepEqual(placed(series({ axis: "relative", x: [5, 65, 125] }), "wall").at, [100, 160, 220]);
+});
+
+test("a flag stands at its step, its time, or on the point of its step over another metric", () => {
+  const flags = [{ step: 10, time: 150, text: "a" }];
+  assert.equal(flagPlaces(flags, placed(series(), "step"), "step")[0].x, 10);
+  assert.equal(flagPlaces(flags, placed(series(), "wall"), "wall")[0].x, 150);
+  assert.equal(flagPlaces(flags, placed(series({ axis: "relative", x: [5, 65, 125] }), "relative"), "relative")[0].x, 55);
+  const over = placed(series({ axis: "acc", x: [0.1, 0.5, 0.9], step: [20, 0, 10] }), "acc");
+  assert.equal(flagPlaces(flags, over, "acc")[0].x, 0.9);
+  assert.deepEqual(flagPlaces(flags, placed(series(), "acc"), "acc"), []);
+  assert.deepEqual(flagPlaces(flags, undefined, "relative"), []);
+});
+
+test("flags that would hide one another are one", () => {
+  const flags = [3, 1, 2, 50].map((x) => ({ x, text: String(x) }));
+  const found = flagGroups(flags, (x) => x, 5);
+  assert.deepEqual(found.map((group) => group.flags.length), [3, 1]);
+  assert.deepEqual(found.map(({ left }) => left), [1, 50]);
+});
+
+test("places where a band goes on beyond the edge are counted within the range", () => {
+  const one = { at: [0, 1, 2, 3], min: [0, -9, 0, 0], max: [1, 1, 9, 9] };
+  assert.equal(cutsOf(one, [0, 2], [0, 2]), 2);
+  assert.equal(cutsOf(one, [0, 3], [-10, 10]), 0);
+});
+
+test("a link to one chart matches its name alone", () => {
+  const found = new URL(linkTo("a.b(c)/d", "http://host/x?smooth=0.5")).searchParams;
+  assert.ok(new RegExp(found.get("metrics")).test("a.b(c)/d"));
+  assert.ok(!new RegExp(found.get("metrics")).test("aXb(c)/d"));
+  assert.equal(found.get("smooth"), "0.5");
+});
+
+test("a small curve goes from its lowest to its highest, has gaps, and is a dot where it is a point", () => {
+  assert.equal(sparkPath([0, 1, 2], [0, 1, 0], 104, 24), "M2.0 22.0L52.0 2.0L102.0 22.0");
+  assert.equal(sparkPath([0, 1, 2, 3], [1, "NaN", 2, 3], 104, 24).match(/M/g).length, 2);
+  assert.equal(sparkPath([0], [5], 104, 24), "M52.0 12.0h.1");
+  assert.equal(sparkPath([0, 1], ["NaN", "Infinity"], 104, 24), "");
+  assert.ok(!sparkPath([0, 1], [-1.7e308, 1.7e308], 104, 24).includes("NaN"));
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counts, shelf, shown, snippet, tagCounts } from "../../../podstack/server/ui/static/experiments/rows.js";
+import { counts, inPlace, shelf, shown, snippet, tagCounts } from "../../../podstack/server/ui/static/experiments/rows.js";
 
 const row = (name, more = {}) => ({ name, description: "", tags: [], status: "active", archived: false, deleted: false, runs: 0, created: 1, last_activity: 1, ...more });
 const ROWS = [
@@ -46,4 +46,9 @@ test("what was deleted is nothing else", () => {
 test("the snippet quotes what it is given", () => {
   assert.match(snippet("http://x:1/a\"b", "team"), /MLOpsClient\("http:\/\/x:1\/a\\"b", project="team"\)/);
   assert.equal(snippet("http://x", "default").split("\n").length, 6);
+});
+
+test("rows that somebody points at stay where they are, new ones come last", () => {
+  const rows = ["new", "b", "a"].map((id) => ({ id }));
+  assert.deepEqual(inPlace(rows, ["a", "gone", "b"]).map(({ id }) => id), ["a", "b", "new"]);
 });

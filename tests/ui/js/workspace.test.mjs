@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { batches, changesOf, chosenOf, drawnOf, DRAWN, matching, MOST_DRAWN, sectionsOf } from "../../../podstack/server/ui/static/workspace/choices.js";
-import { groupsOf } from "../../../podstack/server/ui/static/compare/grouping.js";
 import { Curves } from "../../../podstack/server/ui/static/workspace/curves.js";
 
 const IDS = Array.from({ length: 80 }, (_, at) => `run-${at}`);
@@ -53,7 +52,7 @@ const buckets = (x, mean, count = x.map(() => 1)) => ({ x, time: x, mean, min: m
 function viewOf(group) {
   const values = { "params.opt": ["adam", "adam", "sgd"] };
   return {
-    groupsOf(places) { return groupsOf(this, `params.${group}`, places); },
+    groupKey: `params.${group}`,
     drawn: ["a", "b", "c"], isGrouped: Boolean(group), colors: new Map([["a", { color: "#111111", dash: [] }]]),
     state: { x: "step", group, band: "minmax", zoom: [] }, nameOf: (id) => `name of ${id}`,
     compared: { ids: ["a", "b", "c"], places: new Map([["a", 0], ["b", 1], ["c", 2]]), values: (key, runs) => runs.map((at) => values[key][at]) },
@@ -76,8 +75,9 @@ test("a curve has the name and colour of its run, and a run without the metric h
   assert.deepEqual([only.id, only.label, only.color, others.length], ["a", "name of a", "#111111", 0]);
 });
 
-test("groups are the mean of their runs with a band from the lowest to the highest", () => {
+test("groups are the mean of their runs with a band from the lowest to the highest", async () => {
   const curves = new Curves(viewOf("opt"));
+  await curves.learnGrouping();
   curves.keep(["loss"], ["a", "b", "c"], { a: { loss: buckets([0, 1], [2, 4]) }, b: { loss: buckets([0, 1], [4, 8]) }, c: { loss: buckets([0, 1], [1, 1]) } });
   const [first, second] = curves.of("loss");
   assert.deepEqual([first.label, first.mean, first.min, first.max], ["adam (2)", [3, 6], [2, 4], [4, 8]]);

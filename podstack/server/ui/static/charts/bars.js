@@ -3,7 +3,8 @@
  * Bars begin at zero where that leaves their differences visible; else a broken edge says so.
  */
 
-import { drawAxes, fitted, Layer, tipAt } from "./layers.js";
+import { drawAxes } from "./axes.js";
+import { fitted, Layer, tipAt } from "./layers.js";
 
 const ROW = 24;
 const MOST_BARS = 20;
@@ -132,10 +133,11 @@ export class BarsChart {
     const { canvas } = this.layer;
     canvas.tabIndex = 0;
     canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.point(this.itemAt(offsetX, offsetY)));
-    canvas.addEventListener("pointerleave", () => this.point(-1));
+    canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && this.point(-1));
     canvas.addEventListener("blur", () => this.point(-1));
-    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+    canvas.addEventListener("click", ({ offsetX, offsetY, pointerType }) => {
       const at = this.itemAt(offsetX, offsetY);
+      if (pointerType === "touch" && this.data.items[at]?.run !== this.lifted) return this.point(at); // the next touch opens it
       if (at >= 0) this.calls.onOpen(this.data.items[at].run);
     });
     canvas.addEventListener("keydown", (event) => this.pressed(event));

@@ -1,22 +1,14 @@
 /** What one can do with a chart or a table: values, full screen, files of it, a link, a pin. */
 
 import { copy } from "../core/copy.js";
-import { clear, el, icon } from "../core/dom.js";
+import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
 
 const ROWS = 1000; // of a table on the page; the file holds all
 
-/**
- * @param {object} card {figure, host, chart} of a chart, or {figure, toTable()} of what is a table
- *   already; `link()` is its address, where that is not the page's
- * @param pins {has(name), toggle(name)}, or null where nothing is pinned
- */
-export function menuButton(name, card, pins = null) {
-  const button = el("button", { type: "button", class: "icon-button card-more", "aria-haspopup": "menu", "aria-label": `More of ${name}`, title: "Table, full screen, export" }, icon("more"));
-  button.addEventListener("click", () => (card.chart || card.toTable) && openMenu(button, items(name, card, pins)));
-  return button;
-}
+/** The menu of a card (card_button.js), below its button. */
+export const openCardMenu = (button, name, card, pins) => openMenu(button, items(name, card, pins));
 
 function items(name, card, pins) {
   const file = name.replace(/[^A-Za-z0-9._-]+/g, "-");
@@ -26,7 +18,7 @@ function items(name, card, pins) {
     { text: "CSV", run: () => save(`${file}.csv`, "text/csv", ({ csvOf }) => csvOf((card.chart ?? card).toTable())) },
     ...(card.chart ? pictures(name, file, card.chart) : []),
     null,
-    { text: "Copy link", run: () => copy(address, "Link copied") },
+    { text: "Copy link to it", run: () => copy(address, "Link copied") },
   ];
 }
 
@@ -51,13 +43,6 @@ function pictures(name, file, chart) {
 async function save(name, type, make) {
   const files = await import("./table_file.js");
   files.download(new Blob([await make(files)], { type }), name);
-}
-
-/** The address of this view with one chart alone. */
-export function linkTo(name, here = location.href) {
-  const address = new URL(here);
-  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
-  return address.href;
 }
 
 /** The values instead of the picture, and back. */

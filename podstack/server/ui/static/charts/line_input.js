@@ -8,6 +8,7 @@ const SETTLED = 250; // milliseconds after the last turn of the wheel
 
 export function listen(chart, canvas) {
   canvas.tabIndex = 0;
+  canvas.dataset.keys = "chart";
   canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight Home End + - 0 Enter t");
   canvas.addEventListener("pointerdown", (event) => pressed(chart, canvas, event));
   canvas.addEventListener("pointermove", (event) => moved(chart, event));
@@ -18,6 +19,7 @@ export function listen(chart, canvas) {
   canvas.addEventListener("dblclick", () => chart.zoom(null));
   canvas.addEventListener("wheel", (event) => wheeled(chart, event), { passive: false });
   canvas.addEventListener("keydown", (event) => keyed(chart, event));
+  if (navigator.maxTouchPoints > 0) import("./pinch.js").then(({ listenToPinches }) => listenToPinches(chart, canvas));
 }
 
 function xAt(chart, left, range = chart.range) {
@@ -33,7 +35,7 @@ function pressed(chart, canvas, event) {
 }
 
 function moved(chart, event) {
-  if (!chart.frame || !chart.all.length) return;
+  if (!chart.frame || !chart.all.length || chart.isPinched) return;
   if (chart.pan) return panned(chart, event.offsetX);
   if (chart.drag) chart.drag[1] = Math.max(MARGIN.left, Math.min(event.offsetX, chart.frame.width - MARGIN.right));
   chart.point(xAt(chart, event.offsetX));
@@ -71,7 +73,8 @@ function scaled(chart, factor, middle, isTold = true) {
   else chart.setView({ range: isAll ? null : range });
 }
 
-const KEYS = {
+/** What `core/key_table.js: KEYS.chart` says; "=" is "+" without Shift. */
+export const KEYS = {
   ArrowLeft: (chart, by) => step(chart, -by), ArrowRight: (chart, by) => step(chart, by),
   Home: (chart) => chart.point(chart.range[0]), End: (chart) => chart.point(chart.range[1]),
   "+": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)), "=": (chart) => scaled(chart, 0.5, chart.at ?? middleOf(chart)),

@@ -10,9 +10,11 @@ import { el } from "../core/dom.js";
 import { brushOf, position, stretches } from "../compare/dimensions.js";
 import { axisAt, BOTTOM, heightOf, nearest, neededWidth, places, positionOf, TOP } from "./parallel_layout.js";
 import { AxisTitles } from "./parallel_titles.js";
-import { fitted, Layer, marks, tipAt } from "./layers.js";
+import { marks } from "./axes.js";
+import { fitted, Layer, tipAt } from "./layers.js";
 
 const HEIGHT = 330;
+const REACH = 24; // pixels beside an axis that a finger still means
 const SHADES = 24; // colours of lines, each drawn in one stroke
 
 export class ParallelChart {
@@ -180,17 +182,24 @@ export class ParallelChart {
     const { canvas } = this.front;
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerup", () => this.up());
+    canvas.addEventListener("pointerup", (event) => this.up(event));
     canvas.addEventListener("pointercancel", () => this.drop());
-    canvas.addEventListener("pointerleave", () => !this.drag && this.point(-1));
+    canvas.addEventListener("touchstart", (event) => this.touched(event), { passive: false });
+    canvas.addEventListener("pointerleave", ({ pointerType }) => !this.drag && pointerType !== "touch" && this.point(-1));
     canvas.addEventListener("dblclick", (event) => {
       const axis = this.data?.axes[axisAt(this.xs, event.offsetX)];
       if (axis) this.calls.onBrush(axis.key, null);
     });
   }
 
+  /** A finger on an axis brushes it; elsewhere it scrolls the page, or the axes sideways. */
+  touched(event) {
+    const left = event.touches[0].clientX - this.front.canvas.getBoundingClientRect().left;
+    if (event.touches.length === 1 && this.data && axisAt(this.xs, left, REACH) >= 0) event.preventDefault();
+  }
+
   down(event) {
-    const axis = this.data?.axes[axisAt(this.xs, event.offsetX)];
+    const axis = this.data?.axes[axisAt(this.xs, event.offsetX, event.pointerType === "touch" ? REACH : undefined)];
     if (!axis || event.button !== 0) return;
     this.front.canvas.setPointerCapture(event.pointerId);
     const at = positionOf(event.offsetY, this.front.height);
@@ -205,6 +214,10 @@ export class ParallelChart {
       return this.front.redraw();
     }
     this.front.canvas.style.cursor = axisAt(this.xs, x) >= 0 ? "ns-resize" : "default";
+    if (event.pointerType !== "touch") this.hover(x, y);
+  }
+
+  hover(x, y) {
     const chosen = this.data.runs.map((run, at) => [run, at]).filter(([run]) => this.data.selected.has(run));
     const hit = nearest(chosen.map(([, at]) => this.heights[at]), this.xs, x, y);
     this.point(hit < 0 ? -1 : chosen[hit][0], x, y);
@@ -215,13 +228,21 @@ export class ParallelChart {
     tipAt(this.stage, run < 0 ? null : this.data.tip(run), x, y);
   }
 
-  up() {
+  up(event) {
     const { drag } = this;
     this.drop();
+    if (!drag && event.pointerType === "touch") return this.tapped(event);
     if (!drag) return this.lifted !== null && this.calls.onOpen?.(this.lifted);
     const [from, to] = drag.from < drag.to ? [drag.from, drag.to] : [drag.to, drag.from];
     if (to - from < 0.008) return this.clicked(drag.axis, from);
     this.brush(drag.axis, from, to);
+  }
+
+  /** A touch lifts the line under it; the next one opens its run. */
+  tapped({ offsetX, offsetY }) {
+    const before = this.lifted;
+    this.hover(offsetX, offsetY);
+    if (this.lifted !== null && this.lifted === before) this.calls.onOpen?.(before);
   }
 
   /** A click on an axis takes its brush away; on a category without one it takes that category. */

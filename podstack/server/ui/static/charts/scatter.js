@@ -4,7 +4,8 @@
  */
 
 import { position } from "../compare/dimensions.js";
-import { drawAxes, Layer, tipAt } from "./layers.js";
+import { drawAxes } from "./axes.js";
+import { Layer, tipAt } from "./layers.js";
 
 const HEIGHT = 320;
 const NEAR = 14; // pixels from a point that still mean it
@@ -89,10 +90,11 @@ export class ScatterChart {
     const { canvas } = this.layer;
     canvas.tabIndex = 0;
     canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.point(this.near(offsetX, offsetY)));
-    canvas.addEventListener("pointerleave", () => this.point(null));
+    canvas.addEventListener("pointerleave", ({ pointerType }) => pointerType !== "touch" && this.point(null));
     canvas.addEventListener("blur", () => this.point(null));
-    canvas.addEventListener("click", ({ offsetX, offsetY }) => {
+    canvas.addEventListener("click", ({ offsetX, offsetY, pointerType }) => {
       const hit = this.near(offsetX, offsetY);
+      if (pointerType === "touch" && hit?.run !== this.lifted) return this.point(hit); // the next touch opens it
       if (hit) this.calls.onOpen(hit.run);
     });
     canvas.addEventListener("keydown", (event) => this.pressed(event));

@@ -33,7 +33,7 @@ export function sparkPath(xs, values, width, height) {
 export function spark(name, series, width = 120, height = 22) {
   const svg = document.createElementNS(SVG, "svg");
   const set = (made, pairs) => { for (const [key, value] of Object.entries(pairs)) made.setAttribute(key, value); return made; };
-  set(svg, { class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${name}: from ${number(series.mean[0])} to ${number(series.mean.at(-1))}` });
+  set(svg, { class: "spark", width, height, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}: from ${number(series.mean[0])} to ${number(series.mean.at(-1))}` });
   svg.append(set(document.createElementNS(SVG, "path"), { d: sparkPath(series.x, series.mean, width, height) }));
   return svg;
 }

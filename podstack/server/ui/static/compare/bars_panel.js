@@ -1,7 +1,7 @@
 /** The figure of one metric in each selected run, the best first. */
 
 import { BarsChart } from "../charts/bars.js";
-import { refreshTable } from "../charts/card_menu.js";
+import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { dimension, position } from "./dimensions.js";

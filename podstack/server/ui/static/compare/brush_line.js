@@ -7,14 +7,11 @@ import { counted } from "./parts.js";
 
 /** The line that says how many runs are brushed, and leads to them. */
 export function brushLine(view, host) {
-  view.on(["brush", "hide", "runs"], () => {
-    clear(host);
-    if (!view.hasBrush) return;
-    const all = el("button", { type: "button", class: "link" }, "clear");
-    all.addEventListener("click", () => view.change({ brush: {} }));
-    host.append(el("strong", {}, `${view.selected.length.toLocaleString("en")} of ${counted(view.visible.length, "run")}`), " – ",
-      el("a", { href: filterUrl(view), "data-act": "open-filter" }, "open as filter"), " · ", all);
-  });
+  clear(host);
+  if (!view.hasBrush) return;
+  const all = el("button", { type: "button", class: "link", onclick: () => view.change({ brush: {} }) }, "clear");
+  host.append(el("strong", {}, `${view.selected.length.toLocaleString("en")} of ${counted(view.visible.length, "run")}`), " – ",
+    el("a", { href: filterUrl(view), "data-act": "open-filter" }, "open as filter"), " · ", all);
 }
 
 /** The runs table with the brushes as its filter: of the experiment, if all runs are of one. */

@@ -3,11 +3,12 @@
  * parameter, or all together: a line for each group, and a band around it. Only what lacks is fetched.
  */
 
-import { menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
+import { menuButton, refreshTable, toggleTable } from "../charts/card_button.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { Curves } from "../workspace/curves.js";
-import { ALL, groupsOf } from "./grouping.js";
+import { ALL } from "./data.js";
+import { groupsOf } from "./grouping.js";
 import { axisSelect, bandSelect, columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
@@ -61,7 +62,7 @@ class CurvesPanel {
   get isLogX() { return false; }
   get isGrouped() { return this.group !== ""; }
   nameOf(id) { return this.view.nameOf(this.compared.places.get(id)); }
-  groupsOf(places) { return groupsOf(this.view, this.group, places); }
+  get groupKey() { return this.group; }
 
   draw() {
     const { metrics, view } = this;
@@ -79,7 +80,7 @@ class CurvesPanel {
 
   /** What each group is, in its colour; runs have the strip. */
   legend() {
-    const groups = [...this.groupsOf(this.runs)];
+    const groups = [...groupsOf(this.view, this.group, this.runs)];
     const styles = this.view.stylesFor(groups.map(([label]) => label));
     const word = this.group === ALL ? "" : `${labelOf(this.group)} `;
     return groups.map(([label, runs]) => {

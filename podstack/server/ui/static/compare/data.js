@@ -5,6 +5,9 @@
 
 const WORDS = { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity };
 
+/** Instead of a column to group by: all runs are one group. */
+export const ALL = "*";
+
 /** A metric's figure as a number; null where the run has none. */
 export const real = (value) => (typeof value === "string" ? WORDS[value] : value ?? null);
 
@@ -21,6 +24,12 @@ export const nameOf = (key) => split(key)[1];
 export function partOf(direction, use = "best") {
   if (use === "last" || !direction) return "last";
   return direction === "minimize" ? "min" : "max";
+}
+
+/** What a value is called where it is one of a few. */
+export function textOf(value) {
+  if (value === undefined) return "—";
+  return typeof value === "string" ? value : JSON.stringify(value) ?? String(value);
 }
 
 /** Equal, and of one kind; lists and dicts by what is in them. */

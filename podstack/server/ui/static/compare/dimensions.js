@@ -3,18 +3,15 @@
  * Positions run from 0 (bottom) to 1 (top).
  */
 
+import { textOf } from "./data.js";
 import { isReal } from "./statistics.js";
+
+export { textOf };
 
 const FEW = 8; // different numbers that are still categories
 const PER_CATEGORY = 3; // runs for each of them, at least
 const LOG_FROM = 100; // max / min past which an axis is logarithmic
 export const MOST_CATEGORIES = 30;
-
-/** What a value is called where it is one of a few. */
-export function textOf(value) {
-  if (value === undefined) return "—";
-  return typeof value === "string" ? value : JSON.stringify(value) ?? String(value);
-}
 
 /**
  * The axis of a column.

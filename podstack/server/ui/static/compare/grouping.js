@@ -4,7 +4,8 @@
  */
 
 import { number } from "../core/format.js";
-import { dimension, textOf } from "./dimensions.js";
+import { ALL, textOf } from "./data.js";
+import { dimension } from "./dimensions.js";
 
 const POINTS = 200;
 
@@ -80,8 +81,6 @@ function at({ x: xs, y: ys }, x) {
   if (xs[high] === xs[low]) return ys[low];
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
-
-export const ALL = "*"; // instead of a column: all runs are one group
 
 /** Label → runs, in the order of the values. Numbers of many values are cut into quarters of the runs. */
 export function groupsOf(view, key, runs) {

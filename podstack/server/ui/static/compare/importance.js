@@ -7,7 +7,8 @@
  * interactions, and runs that were not chosen at random can mislead.
  */
 
-import { dimension, textOf } from "./dimensions.js";
+import { textOf } from "./data.js";
+import { dimension } from "./dimensions.js";
 import { explained, isReal, quantileGroups, spearman } from "./statistics.js";
 
 export const ENOUGH = 20; // runs; fewer are a guess

@@ -1,11 +1,11 @@
 /** Parallel coordinates of the visible runs: what is brushed here filters the whole page. */
 
 import { ParallelChart } from "../charts/parallel.js";
-import { refreshTable } from "../charts/card_menu.js";
+import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { words } from "./brushes.js";
-import { textOf } from "./dimensions.js";
+import { textOf } from "./data.js";
 import { counted, emptyBox, labelOf, legendOf, runUrl, select, setTools, tipOf } from "./parts.js";
 
 const PARTS = ["axes", "inv", "brush", "hide", "runs", "order", "obj", "use", "colors", "columns"];

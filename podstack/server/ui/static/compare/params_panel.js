@@ -2,8 +2,7 @@
 
 import { el } from "../core/dom.js";
 import { number } from "../core/format.js";
-import { same } from "./data.js";
-import { textOf } from "./dimensions.js";
+import { same, textOf } from "./data.js";
 import { counted, emptyBox, runLabel, segmented, setTools, toggle } from "./parts.js";
 import { comparisonTable, inGroups, replaced, runsAreRows, scrolled } from "./table.js";
 

@@ -3,7 +3,7 @@
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { projectUrl } from "../core/page.js";
-import { textOf } from "./dimensions.js";
+import { textOf } from "./data.js";
 
 /** Where a run's own page is. */
 export const runUrl = (view, run, tab = "") =>

@@ -1,7 +1,7 @@
 /** A scatter of the selected runs over any two columns, coloured and sized by any others. */
 
 import { ScatterChart } from "../charts/scatter.js";
-import { refreshTable } from "../charts/card_menu.js";
+import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { dimension, position } from "./dimensions.js";
 import { columnSelect, counted, emptyBox, labelOf, legendOf, runUrl, setTools, tipOf, toggle } from "./parts.js";

@@ -1,7 +1,7 @@
 /** Which parameter mattered, in words: what explains the objective most, where it is best, how sure that is. */
 
 import { number } from "../core/format.js";
-import { textOf } from "./dimensions.js";
+import { textOf } from "./data.js";
 import { ENOUGH } from "./importance.js";
 import { isReal, ranks } from "./statistics.js";
 
@@ -45,7 +45,7 @@ export function middleOfBest(compared, runs, key, objective, direction) {
   const order = [...runs].sort((a, b) => sign(direction) * (compared.value(objective, a) - compared.value(objective, b)));
   const best = order.slice(0, Math.max(1, Math.round(runs.length * BEST_SHARE)));
   const values = best.map((run) => compared.value(key, run)).filter(isReal).sort((a, b) => a - b);
-  return values.length ? values[values.length >> 1] : null;
+  return values.length ? values[(values.length - 1) >> 1] : null;
 }
 
 /** The value whose runs rank best on average. */

@@ -4,8 +4,8 @@
  */
 
 import { brushed } from "./brushes.js";
-import { Compared } from "./data.js";
-import { dimension, position, textOf } from "./dimensions.js";
+import { Compared, textOf } from "./data.js";
+import { dimension, position } from "./dimensions.js";
 import { importance } from "./importance.js";
 import { Listening } from "./listening.js";
 

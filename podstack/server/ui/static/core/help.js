@@ -1,10 +1,11 @@
 /** The keys of a page, as `?` shows them. */
 import { dialog } from "./dialog.js";
-import { el } from "./dom.js";
+import { $$, el } from "./dom.js";
+import { KEYS, rowsOf } from "./key_table.js";
 import { bindings } from "./keys.js";
 
-/** Every group of keys as a list. */
-export function keyLists(all = bindings()) {
+/** Rows of the table as a list for each group. */
+export function keyLists(all) {
   const groups = Map.groupBy ? Map.groupBy(all, ({ group }) => group) : grouped(all);
   return [...groups].map(([group, rows]) => el("section", { class: "key-group" }, el("h3", {}, group),
     el("dl", { class: "keys" }, rows.map(({ key, label }) => el("div", {}, el("dt", {}, shown(key)), el("dd", {}, label))))));
@@ -16,6 +17,12 @@ function grouped(all) {
   return groups;
 }
 
-const shown = (key) => key.split(/[ +]/).map((part) => el("kbd", {}, part.length === 1 && key.includes("+") ? part.toUpperCase() : part));
+const shown = (key) => (key.length === 1 ? [key] : key.split(/[ +]/)).map((part) => el("kbd", {}, part.length === 1 && key.includes("+") ? part.toUpperCase() : part));
 
-export const showKeys = () => dialog({ title: "Keys", body: keyLists() });
+/** The keys of this page, and of what on it has keys while it has the focus. */
+function here() {
+  const within = new Set($$("[data-keys]").map((one) => one.dataset.keys));
+  return [...bindings(), ...[...within].flatMap((name) => rowsOf(KEYS[name]))];
+}
+
+export const showKeys = () => dialog({ title: "Keys", body: keyLists(here()) });

@@ -3,7 +3,7 @@ import { getRoot, sendRoot } from "./api.js";
 import { setTheme } from "./colors.js";
 import { $, $$ } from "./dom.js";
 import { ago, moment } from "./format.js";
-import { bind } from "./keys.js";
+import { bindKeys } from "./keys.js";
 import { openMenu } from "./menu.js";
 import { page, projectUrl, url } from "./page.js";
 
@@ -36,20 +36,16 @@ const switchTheme = () => setTheme(document.documentElement.dataset.theme === "d
 const palette = async () => (await import("./palette.js")).openPalette();
 const help = async () => (await import("./help.js")).showKeys();
 
-function goes() {
-  for (const [key, path, word] of [["e", "/experiments", "experiments"], ["r", "/runs", "runs"], ["s", "/sweeps", "sweeps"], ["a", "/alerts", "alerts"]]) {
-    bind(`g ${key}`, () => location.assign(projectUrl(path)), `Go to ${word}`, "Everywhere");
-  }
-}
+const goTo = (path) => () => location.assign(projectUrl(path));
 
 $("#open-project")?.addEventListener("click", projectMenu);
 $("#open-user")?.addEventListener("click", userMenu);
 $("#switch-theme")?.addEventListener("click", switchTheme);
 $("#open-palette")?.addEventListener("click", palette);
 if (page.project) document.cookie = `podstack_project=${page.project}; path=${page.base || "/"}; max-age=31536000; samesite=lax`;
-bind("Ctrl+k", () => { palette(); }, "Search everything", "Everywhere");
-bind("?", () => { help(); }, "Show the keys of this page", "Everywhere");
-bind("t", switchTheme, "Light or dark", "Everywhere");
-goes();
+bindKeys("everywhere", {
+  "Ctrl+k": () => { palette(); }, "?": () => { help(); }, t: switchTheme,
+  "g e": goTo("/experiments"), "g r": goTo("/runs"), "g s": goTo("/sweeps"), "g a": goTo("/alerts"),
+});
 localTimes();
 setInterval(() => { if (!document.hidden) localTimes(); }, 30_000);

@@ -31,6 +31,13 @@ function sorted(rows, sort) {
   return [...rows].sort((a, b) => way * compare(a[field], b[field]) || compare(a.name, b.name));
 }
 
+/** Rows where they stood before; new ones last. @param {string[]} ids in their order */
+export function inPlace(rows, ids) {
+  const places = new Map(ids.map((id, place) => [id, place]));
+  const placed = (row) => places.get(row.id) ?? ids.length;
+  return [...rows].sort((a, b) => placed(a) - placed(b));
+}
+
 /** How many are on each shelf. */
 export function counts(rows) {
   const found = { "": 0, active: 0, completed: 0, archived: 0, deleted: 0 };

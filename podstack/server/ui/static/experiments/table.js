@@ -46,7 +46,14 @@ function name(row) {
   const shownTags = row.tags.slice(0, 4).map((tag) => el("span", { class: "tag", title: tag }, tag));
   const more = row.tags.length > 4 ? el("span", { class: "muted small", title: row.tags.slice(4).join(", ") }, `+${row.tags.length - 4}`) : null;
   const about = row.description ? el("span", { class: "about", title: row.description }, row.description) : null;
-  return [el("span", { class: "name-line" }, link, shownTags, more), about];
+  return [el("span", { class: "name-line" }, link, shownTags, more), about, el("span", { class: "brief" }, brief(row))];
+}
+
+/** On a phone, what the other columns say. */
+function brief(row) {
+  const runs = `${integer(row.runs)} ${row.runs === 1 ? "run" : "runs"}${row.running ? `, ${integer(row.running)} running` : ""}`;
+  const found = row.best ? `${row.best.name} ${number(row.best.value)}` : "";
+  return [shelf(row), runs, found, row.running ? "" : ago(row.last_activity)].filter(Boolean).join(" · ");
 }
 
 function status(row) {

@@ -3,16 +3,16 @@
  * stands in the link, so that whoever opens it sees the same.
  */
 
+import { menuButton } from "../charts/card_button.js";
 import { get } from "../core/api.js";
 import { onTheme, runColors } from "../core/colors.js";
 import { copy } from "../core/copy.js";
 import { $, el } from "../core/dom.js";
-import { bind } from "../core/keys.js";
+import { bindKeys } from "../core/keys.js";
 import { page } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { viewsButton } from "../core/views.js";
-import { brushLine } from "../compare/brush_line.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
 import { colorsFor } from "../compare/run_palette.js";
 import { shadeOf } from "../compare/shades.js";
@@ -90,7 +90,9 @@ function drawAll(view) {
   strip(view, $("#strip"));
   headTools(view);
   $(".compare-header").append(viewsButton());
-  brushLine(view, $("#brush-line"));
+  view.on(["brush", "hide", "runs", "columns"], async () => {
+    if (view.hasBrush || $("#brush-line").hasChildNodes()) (await import("../compare/brush_line.js")).brushLine(view, $("#brush-line"));
+  });
   verdictLine(view, $("#verdict"));
   keys(view);
   watch(view);
@@ -118,7 +120,7 @@ async function see(view, body, isSeen) {
     opened.add(id);
     const panel = await PANELS[id]();
     const card = panel.open(view, body, $(`#${id}-tools`));
-    if (card) await addMenu(id, body, card);
+    if (card) addMenu(id, body, card);
   } catch (error) {
     opened.delete(id);
     emptyBox(body, "This panel could not be drawn", error.message);
@@ -127,8 +129,7 @@ async function see(view, body, isSeen) {
 }
 
 /** The menu of a chart or a table: its values, its files, a link to it. */
-async function addMenu(id, body, card) {
-  const { menuButton } = await import("../charts/card_menu.js");
+function addMenu(id, body, card) {
   const section = body.closest("section");
   const heading = section.querySelector("h2").textContent;
   Object.assign(card, { figure: section, host: body, link: () => `#${id}` });
@@ -158,9 +159,11 @@ function headTools(view) {
 const copyLink = () => copy(location.href, "Link copied");
 
 function keys(view) {
-  bind("/", () => (view.state.runs.length ? $(".add-run").focus() : false), "Add a run");
-  bind("0", () => view.change({ brush: {} }), "Clear all brushes");
-  bind("y", copyLink, "Copy a link to this view");
+  bindKeys("compare", {
+    "/": () => (view.state.runs.length ? $(".add-run").focus() : false),
+    0: () => view.change({ brush: {} }),
+    y: copyLink,
+  });
 }
 
 function title(view) {

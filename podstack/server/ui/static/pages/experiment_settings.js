@@ -24,7 +24,9 @@ $("#settings").addEventListener("submit", (event) => {
   tried(async () => {
     if (!$("#name").value.trim()) throw new Error("Give it a name.");
     const told = await change({ name: $("#name").value.trim(), description: $("#description").value, tags: tagsIn($("#tags").value) });
-    $("h1").textContent = told.name;
+    for (const place of [$("h1"), $(".crumbs [aria-current]")]) place.textContent = told.name;
+    const about = $(".experiment-head p");
+    if (about) about.textContent = told.description;
     toast("Saved");
   });
 });

@@ -3,13 +3,13 @@
 import { get } from "../core/api.js";
 import { copy } from "../core/copy.js";
 import { $, $$, clear, el, on } from "../core/dom.js";
-import { bind } from "../core/keys.js";
+import { bindKeys } from "../core/keys.js";
 import { openMenu } from "../core/menu.js";
 import { mayEdit, page, projectUrl } from "../core/page.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { askTags, change, create, edit } from "../experiments/edit.js";
-import { counts, shown, snippet, STATUSES, tagCounts } from "../experiments/rows.js";
+import { counts, inPlace, shown, snippet, STATUSES, tagCounts } from "../experiments/rows.js";
 import { table } from "../experiments/table.js";
 
 const rows = new Map(page.data.experiments.map((row) => [row.id, row]));
@@ -19,9 +19,11 @@ const host = $("#experiments");
 const all = () => [...rows.values()];
 let last = null; // the row that a range of a shift-click begins at
 
-function draw() {
+/** isLive: nobody asked for it, so rows stay in their places while somebody points at them. */
+function draw(isLive = false) {
   const alive = all().filter((row) => !row.deleted);
-  const found = shown(all(), view);
+  const isHeld = isLive && host.matches(":hover, :focus-within");
+  const found = isHeld ? inPlace(shown(all(), view), $$("tbody tr", host).map((tr) => tr.dataset.id)) : shown(all(), view);
   $("#tools").hidden = rows.size === 0;
   for (const id of chosen) if (!found.some((row) => row.id === id)) chosen.delete(id);
   if (!alive.length && view.status !== "deleted") return teach();
@@ -172,15 +174,8 @@ function listen() {
 }
 
 function keys() {
-  if (mayEdit()) {
-    bind("c", () => { create(page.data.projects); }, "New experiment");
-    bind("x", toggle, "Select");
-    bind("a", archive, "Archive");
-  }
-  bind("/", () => $("#search").focus(), "Search");
-  bind("j", () => move(1), "Next");
-  bind("k", () => move(-1), "Previous");
-  bind("Enter", enter, "Open");
+  bindKeys("experiments", { "/": () => $("#search").focus(), j: () => move(1), k: () => move(-1), Enter: enter });
+  if (mayEdit()) bindKeys("experiments", { x: toggle, a: archive, c: () => { create(page.data.projects); } });
 }
 
 /** Counts move while runs run; a new experiment joins the list. */
@@ -188,7 +183,7 @@ async function look() {
   const { experiments } = await get("/experiments", { deleted: true });
   const news = experiments.filter((row) => JSON.stringify(facts(row, row)) !== JSON.stringify(facts(rows.get(row.id), row)));
   for (const row of news) rows.set(row.id, { starts: [], best: null, ...rows.get(row.id), ...row });
-  if (news.length && !document.querySelector(".menu, dialog[open]")) draw();
+  if (news.length && !document.querySelector(".menu, dialog[open]")) draw(true);
   return news.length > 0;
 }
 

@@ -1,12 +1,6 @@
-/** /help/keys: the keys that work everywhere, and those of the pages that have their own. */
+/** /help/keys: every key, by where it works. */
 import { $ } from "../core/dom.js";
 import { keyLists } from "../core/help.js";
-import { bindings } from "../core/keys.js";
+import { KEYS, rowsOf } from "../core/key_table.js";
 
-const PAGES = [
-  ["Runs table", [["/", "Filter"], ["j", "Next row"], ["k", "Row before"], ["x", "Select"], ["Enter", "Open"], ["c", "Compare the selected"], ["a", "Archive"]]],
-  ["Experiments", [["c", "New experiment"], ["/", "Search"]]],
-  ["Charts", [["0", "Whole range"], ["ArrowLeft", "Cursor left"], ["ArrowRight", "Cursor right"]]],
-];
-const rows = PAGES.flatMap(([group, keys]) => keys.map(([key, label]) => ({ key, label, group })));
-$("#keys").append(...keyLists([...bindings(), ...rows]));
+$("#keys").append(...keyLists(Object.values(KEYS).flatMap(rowsOf)));

@@ -107,6 +107,19 @@ async function beside() {
   return [...fresh(best).map(item("Best run: ")), ...fresh(above).map(item("Parent: ")), ...fresh(latest).slice(0, 5).map(item(""))];
 }
 
+/** The overview is drawn anew; on other tabs somebody may be writing, so only the header changes. */
+async function ended() {
+  if (page.data.tab === "overview") return location.reload();
+  const answer = await fetch(location.href, { credentials: "same-origin" });
+  const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["run-status", "run-duration-label", "run-duration"]) {
+    $(`#${id}`).replaceWith(document.importNode(told.getElementById(id), true));
+  }
+  $("#run-stop")?.setAttribute("hidden", "");
+  run.status = JSON.parse(told.getElementById("page").textContent).data.run.status;
+  return undefined;
+}
+
 function tick() {
   if (run.status !== "running") return;
   $("#run-duration").textContent = duration(run.duration + (Date.now() - opened) / 1000);
@@ -122,7 +135,7 @@ function follow() {
     });
     document.dispatchEvent(new CustomEvent("run:tick"));
     if (told.status === run.status) return true;
-    location.reload();
+    await ended();
     return false;
   }, { seconds: 4 });
 }

@@ -80,6 +80,7 @@ function changed() {
 text?.addEventListener("input", () => { say("Changed"); $("#notes-template").hidden = text.value !== ""; later(); });
 $("#notes-template")?.addEventListener("click", () => {
   text.value = TEMPLATE;
+  $("#notes-template").hidden = true;
   text.focus();
   text.setSelectionRange(TEMPLATE.indexOf("\n") + 1, TEMPLATE.indexOf("\n") + 1);
   say("Changed");

@@ -3,20 +3,18 @@ import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
 import { $, clear, el, on } from "../core/dom.js";
 import { integer } from "../core/format.js";
-import { bind } from "../core/keys.js";
-import { openMenu } from "../core/menu.js";
-import { mayEdit, page, projectUrl } from "../core/page.js";
+import { page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { viewsButton } from "../core/views.js";
 import { barsOf } from "../table/bars.js";
-import { idsOf } from "../table/chosen.js";
 import { Columns } from "../table/columns.js";
 import { namesOf } from "../table/completion.js";
 import { FilterBox } from "../table/filter_box.js";
 import { Grid } from "../table/grid.js";
-import { isOnlyHere, remembered, told } from "../table/kept_selection.js";
+import { bindTableKeys } from "../table/keys.js";
+import { compareUrl, restored, tellSelected, told } from "../table/kept_selection.js";
 import { News } from "../table/news.js";
 import { Selection } from "../table/selection.js";
 import { Table, bestOf, columnsOf, patch, usualColumns } from "../table/table.js";
@@ -168,19 +166,10 @@ function counted() {
   const { rows } = view;
   const total = Math.max(table.data.total, table.size);
   $("#count").textContent = rows.length === total ? `${integer(total)} ${total === 1 ? "run" : "runs"}` : `${integer(rows.length)} of ${integer(total)} runs`;
-  $("#selected").hidden = !selection.size;
-  $("#selected-count").textContent = `${integer(selection.size)} selected${isOnlyHere(state.sel) ? " (in this tab only: too scattered for a link)" : ""}`;
-  $("#compare-word").textContent = selection.size ? `Compare (${integer(selection.size)})` : "Compare";
-  const link = $("#compare");
-  if (selection.size) link.href = compareUrl();
-  else link.removeAttribute("href");
-  link.title = selection.size > MOST_COMPARED ? `The newest ${MOST_COMPARED} of them` : "";
-  link.setAttribute("aria-disabled", String(!selection.size));
+  tellSelected(selection, state.sel, selectedUrl());
 }
 
 // The selection ------------------------------------------------------------------------------
-
-const MOST_COMPARED = 500;
 
 function kept() {
   if (!table) return;
@@ -189,19 +178,14 @@ function kept() {
   writeState(says);
 }
 
-/** What the address selects by a filter, as this tab remembers it, or as its runs say. */
+const selectedUrl = () => compareUrl(selection.ids, state.sel, experiment?.id);
+
 async function reselected() {
   const { sel } = state;
   state.sel = "";
-  const isHere = !table.data.next && !asked;
-  const ids = remembered(sel) ?? (isOnlyHere(sel) ? [] : isHere ? idsOf(table, sel) : (await get("/table", { experiment: experiment?.id, filter: sel, columns: ["name"] })).ids);
+  const ids = await restored(sel, table, !table.data.next && !asked, experiment?.id);
   for (const id of ids) selection.ids.add(id);
   state.sel = ids.length ? sel : "";
-}
-
-function compareUrl() {
-  if (state.sel && !isOnlyHere(state.sel) && experiment) return projectUrl(`/compare?${new URLSearchParams({ experiment: experiment.id, q: state.sel })}`);
-  return projectUrl(`/compare?runs=${encodeURIComponent(JSON.stringify([...selection.ids].slice(0, MOST_COMPARED)))}`);
 }
 
 const shownIds = () => view.entries.map((entry) => (typeof entry === "number" ? table.data.ids[entry] : ""));
@@ -258,18 +242,11 @@ async function chooseColumns() {
   openColumns(columns, table);
 }
 
-async function exported(kind) {
-  const { csvOf, jsonOf, save } = await import("../table/export.js");
-  const rows = selection.size ? view.rows.filter((row) => selection.has(table.data.ids[row])) : view.rows;
-  const name = `${(experiment?.name ?? "runs").replace(/[^\w.-]+/g, "_")}.${kind}`;
-  if (kind === "csv") save(csvOf(table, columns.shown, rows), name, "text/csv");
-  else save(jsonOf(table, columns.shown, rows), name, "application/json");
-}
-
-function exportMenu(event) {
+async function exportMenu({ currentTarget }) {
   if (!view) return;
-  const what = selection.size ? "selected rows" : "rows shown";
-  openMenu(event.currentTarget, [{ text: `CSV of the ${what}`, run: () => exported("csv") }, { text: `JSON of the ${what}`, run: () => exported("json") }]);
+  const { openExport } = await import("../table/export.js");
+  const rows = selection.size ? view.rows.filter((row) => selection.has(table.data.ids[row])) : view.rows;
+  openExport(currentTarget, { table, columns: columns.shown, rows, isSelection: selection.size > 0, name: experiment?.name ?? "runs" });
 }
 
 const again = () => { selection.clear(); list.reload(); };
@@ -296,19 +273,11 @@ function moved(by) {
   draw();
 }
 
-function open(event) {
-  const id = at >= 0 && view ? shownIds()[at] : "";
-  if (!id || /^(A|BUTTON)$/.test(event.target.tagName)) return false;
-  location.assign(runUrl(id));
-  return true;
-}
-
-bind("j", () => moved(1), "Next run");
-bind("k", () => moved(-1), "Previous run");
-bind("x", () => { if (at >= 0 && view) selection.toggle(shownIds(), at, false); }, "Select the run");
-bind("a", () => { if (view) everything(view.rows.some((row) => !selection.has(table.data.ids[row]))); }, "Select all runs shown, or none");
-bind("Enter", open, "Open the run");
-bind("c", () => { if (selection.size) location.assign(compareUrl()); }, "Compare the selected runs");
-bind("/", () => { box.input.focus(); box.input.select(); }, "Filter");
-bind("o", () => { chooseColumns(); }, "Choose columns");
-if (mayEdit()) bind("Delete", () => { if (selection.size) removeSelected(); }, "Delete the selected runs");
+bindTableKeys({
+  moved, chooseColumns, filter: () => { box.input.focus(); box.input.select(); },
+  here: () => (at >= 0 && view ? shownIds()[at] : ""), href: runUrl,
+  toggle: () => selection.toggle(shownIds(), at, false),
+  all: () => { if (view) everything(view.rows.some((row) => !selection.has(table.data.ids[row]))); },
+  compare: () => { if (selection.size) location.assign(selectedUrl()); },
+  remove: () => { if (selection.size) removeSelected(); },
+});

@@ -15,7 +15,9 @@ export function openColumns(columns, table) {
   const list = el('div', {class: 'column-list'});
   const draw = () => {
     const wanted = find.value.trim().toLowerCase();
-    const found = columns.all.filter((column) => column.title.toLowerCase().includes(wanted) && (!only.checked || differing.has(column.key)));
+    const shown = new Set(columns.shown);
+    const isListed = (column) => column.kind !== 'metrics' || column.part === 'last' || wanted || shown.has(column); // the others are a search or a head's menu away
+    const found = columns.all.filter((column) => column.title.toLowerCase().includes(wanted) && isListed(column) && (!only.checked || differing.has(column.key)));
     const held = document.activeElement?.getAttribute('aria-label');
     list.replaceChildren(...Object.entries(WORDS).flatMap(([kind, word]) => sectionOf(word, found.filter((column) => column.kind === kind), columns, draw)));
     if (!found.length) list.append(el('p', {class: 'muted'}, 'No column has that in its name.'));

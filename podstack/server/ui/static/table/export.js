@@ -1,4 +1,20 @@
 /** Runs as files. */
+import {openMenu} from '../core/menu.js';
+
+/**
+ * Ask for the kind of file below a button.
+ *
+ * @param {HTMLElement} button
+ * @param {{table: object, columns: object[], rows: number[], isSelection: boolean, name: string}} what
+ */
+export function openExport(button, {table, columns, rows, isSelection, name}) {
+  const words = isSelection ? 'selected rows' : 'rows shown';
+  const file = name.replace(/[^\w.-]+/g, '_');
+  openMenu(button, [
+    {text: `CSV of the ${words}`, run: () => save(csvOf(table, columns, rows), `${file}.csv`, 'text/csv')},
+    {text: `JSON of the ${words}`, run: () => save(jsonOf(table, columns, rows), `${file}.json`, 'application/json')},
+  ]);
+}
 
 /** A cell of CSV; what a spreadsheet would take for a formula gets a ' before it. */
 export function csvCell(value) {

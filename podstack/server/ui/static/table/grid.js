@@ -33,8 +33,7 @@ export class Grid {
     this.scroll = el('div', {class: 'grid-scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of runs'}, this.table);
     this.heads = new Heads(this.head, acts);
     this.frame = 0;
-    this.body.addEventListener('pointerdown', () => { this.isHeld = true; });
-    for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => this.letGo());
+    this.body.addEventListener('pointerdown', () => this.held());
     this.scroll.addEventListener('scroll', () => this.later(), {passive: true});
     new ResizeObserver(() => this.later()).observe(this.scroll);
     host.replaceChildren(this.scroll);
@@ -84,10 +83,16 @@ export class Grid {
 
   get tall() { return this.view?.isNarrow ? TALL : ROW; }
 
-  /** What was to be drawn while a row was pressed: a row that goes before it is let go gets no click. */
-  letGo() {
-    this.isHeld = false;
-    if (this.isLate) setTimeout(() => this.draw(true));
+  /** A row that went before it is let go would get no click: what is to be drawn meanwhile waits. */
+  held() {
+    const over = new AbortController();
+    const end = () => {
+      over.abort();
+      this.isHeld = false;
+      if (this.isLate) setTimeout(() => this.draw(true));
+    };
+    this.isHeld = true;
+    for (const name of ['pointerup', 'pointercancel']) addEventListener(name, end, {signal: over.signal});
   }
 
   later() { this.frame ||= requestAnimationFrame(() => { this.frame = 0; this.draw(false); }); }

@@ -12,6 +12,7 @@ export class Heads {
   constructor(row, acts) {
     Object.assign(this, {row, acts, drawn: ''});
     this.all = el('input', {type: 'checkbox', class: 'select-all', 'aria-label': 'Select all runs shown'});
+    row.dataset.keys = 'head';
     row.addEventListener('click', (event) => this.clicked(event));
     row.addEventListener('contextmenu', (event) => this.asked(event));
     row.addEventListener('keydown', (event) => this.pressed(event));

@@ -1,6 +1,11 @@
 /** The selection in the address and, where a link cannot hold it exactly, in this tab. */
-import {filterOf} from './chosen.js';
+import {get} from '../core/api.js';
+import {$} from '../core/dom.js';
+import {integer} from '../core/format.js';
+import {projectUrl} from '../core/page.js';
+import {filterOf, idsOf} from './chosen.js';
 
+const MOST_COMPARED = 500;
 const MOST_NAMED = 100; // runs that a link names one by one
 const KEPT = 'podstack-selection';
 const ONLY_HERE = 'tab'; // what the address says of a selection that no link can hold
@@ -13,7 +18,38 @@ export function told(ids, table, filter) {
   return {runs: null, sel};
 }
 
-export const isOnlyHere = (sel) => sel === ONLY_HERE;
+const isOnlyHere = (sel) => sel === ONLY_HERE;
+
+/**
+ * What the address selects by a filter, as this tab remembers it, or as the runs say.
+ *
+ * @param {object} table @param {boolean} isWhole whether it has every run
+ * @param {string | undefined} experiment its id
+ * @returns {Promise<string[]>} ids
+ */
+export async function restored(sel, table, isWhole, experiment) {
+  const known = remembered(sel);
+  if (known || isOnlyHere(sel)) return known ?? [];
+  return isWhole ? idsOf(table, sel) : (await get('/table', {experiment, filter: sel, columns: ['name']})).ids;
+}
+
+/** Where the selected runs are compared: by their filter, or one by one. */
+export function compareUrl(ids, sel, experiment) {
+  if (sel && !isOnlyHere(sel) && experiment) return projectUrl(`/compare?${new URLSearchParams({experiment, q: sel})}`);
+  return projectUrl(`/compare?runs=${encodeURIComponent(JSON.stringify([...ids].slice(0, MOST_COMPARED)))}`);
+}
+
+/** Say how many are selected, and lead to their comparison. */
+export function tellSelected({size}, sel, href) {
+  $('#selected').hidden = !size;
+  $('#selected-count').textContent = `${integer(size)} selected${isOnlyHere(sel) ? ' (in this tab only: too scattered for a link)' : ''}`;
+  $('#compare-word').textContent = size ? `Compare (${integer(size)})` : 'Compare';
+  const link = $('#compare');
+  if (size) link.href = href;
+  else link.removeAttribute('href');
+  link.title = size > MOST_COMPARED ? `The newest ${MOST_COMPARED} of them` : '';
+  link.setAttribute('aria-disabled', String(!size));
+}
 
 function remember(sel, ids) {
   try {
@@ -22,7 +58,7 @@ function remember(sel, ids) {
 }
 
 /** The ids that this tab selected where its address said `sel`; null where it did not. */
-export function remembered(sel) {
+function remembered(sel) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? 'null');
     return kept?.path === location.pathname && kept.sel === sel ? kept.ids : null;

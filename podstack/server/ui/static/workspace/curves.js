@@ -1,7 +1,6 @@
 /** The buckets of the drawn runs: fetched once for each metric and zoom, six metrics at a time. */
 
 import { real } from "../compare/data.js";
-import { grouped } from "../compare/grouping.js";
 import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
 
@@ -37,10 +36,17 @@ export class Curves {
     for (const known of this.known.values()) for (const id of ids) known.delete(id);
   }
 
-  has(name) { return this.view.drawn.every((id) => this.known.get(name)?.has(id)); }
+  /** Whether a chart can be drawn. */
+  has(name) {
+    return (!this.view.isGrouped || this.grouping !== undefined) && this.view.drawn.every((id) => this.known.get(name)?.has(id));
+  }
+
+  /** What groups runs comes with the first group. */
+  async learnGrouping() { this.grouping ??= await import("../compare/grouping.js"); }
 
   /** Ask for what lacks of some metrics; `ids` are asked for again, whatever is known. */
   async fetch(names, ids = []) {
+    if (this.view.isGrouped) await this.learnGrouping();
     const lacks = (id) => names.some((name) => !this.known.get(name)?.has(id));
     const wanted = [...new Set([...this.view.drawn.filter(lacks), ...ids])];
     if (!wanted.length) return false;
@@ -77,11 +83,11 @@ export class Curves {
 
   groups(known, ids) {
     const { compared, state } = this.view;
-    const found = [...this.view.groupsOf(ids.map((id) => compared.places.get(id)))];
+    const found = [...this.grouping.groupsOf(this.view, this.view.groupKey, ids.map((id) => compared.places.get(id)))];
     const colors = runColors(found.map(([label]) => label));
     const series = found.map(([label, runs]) => {
       const curves = runs.map((at) => known.get(compared.ids[at]));
-      const columns = grouped(curves.map((one) => ({ x: one.x, mean: one.mean.map(real) })), state.band);
+      const columns = this.grouping.grouped(curves.map((one) => ({ x: one.x, mean: one.mean.map(real) })), state.band);
       return { id: label, label: `${label} (${runs.length})`, ...colors.get(label), ...columns, axis: state.x, time: columns.x, count: columns.x.map(() => 1), odd: null };
     });
     return series.filter(({ x }) => x.length);

@@ -1,6 +1,6 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_menu.js";
+import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_button.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";

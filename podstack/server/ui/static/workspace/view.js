@@ -1,7 +1,6 @@
 /** The state of a workspace: what the link carries, what follows from it, and who listens. */
 
-import { Compared } from "../compare/data.js";
-import { ALL, groupsOf } from "../compare/grouping.js";
+import { ALL, Compared } from "../compare/data.js";
 import { colorsFor } from "../compare/run_palette.js";
 import { runColors } from "../core/colors.js";
 import { readState, writeState } from "../core/state.js";
@@ -57,10 +56,8 @@ export class View {
 
   get colors() { return runColors(this.drawn, this.state.colors); }
 
-  /** Label → places of runs, as they are grouped. */
-  groupsOf(places) {
-    return groupsOf(this, this.state.group === ALL ? ALL : `params.${this.state.group}`, places);
-  }
+  /** The column that runs are grouped by, or ALL. */
+  get groupKey() { return this.state.group === ALL ? ALL : `params.${this.state.group}`; }
 
   nameOf(id) { return this.runs.name[this.compared.places.get(id)]; }
 
