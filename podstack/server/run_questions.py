@@ -18,6 +18,7 @@ from podstack.server.buckets import MOST as MOST_BUCKETS
 from podstack.server.buckets import bucketed, columns_of
 from podstack.server.media import attachment
 from podstack.server.questions import Text, answer, at_most, bad_cursor, reader_of, texts
+from podstack.server.readers import ProjectReader
 from podstack.stored_run import StoredRun
 
 MOST_NAMES = 100  # series of one answer
@@ -111,8 +112,7 @@ def changes(here: Here, run: str, names: Text, cursor: str = "") -> Response:
     known = _counts(cursor, len(wanted))
     reader = reader_of(here)
     opened = reader.run(run)
-    with reader.metrics(run) as found:
-        parts = [found[name].arrived if name in found else None for name in wanted]
+    parts = _arrived(reader, run, wanted) if wanted else []
     now = [len(part) if part is not None else 0 for part in parts]
     fresh = [max(0, new - old) for new, old in zip(now, known, strict=True)]
     reset = sum(fresh) > MOST_NEW or any(n < k for n, k in zip(now, known, strict=True))
@@ -131,6 +131,11 @@ def changes(here: Here, run: str, names: Text, cursor: str = "") -> Response:
             "ended": opened.ended,
         }
     )
+
+
+def _arrived(reader: ProjectReader, run: str, names: list[str]) -> list[Columns | None]:
+    with reader.metrics(run) as found:
+        return [found[name].arrived if name in found else None for name in names]
 
 
 def _after(columns: Columns, count: int) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,11 +148,17 @@ def test_the_table_is_the_same_plain_or_packed_and_new_after_an_edit(
     open_server: RunningServer,
 ) -> None:
     client = MLOpsClient(open_server.url)
-    with client.start_run(name="one", params={"lr": 0.1}, capture=False) as run:
+    home = client.create_experiment("remembered")  # the server is also others'
+    inside, packed = f"?experiment={home.id}", {"Accept-Encoding": "gzip"}
+    with client.start_run(home.id, "one", params={"lr": 0.1}, capture=False) as run:
         run.log_metrics({"loss": 0.5}, step=0)
-    first, told = table(open_server, **{"Accept-Encoding": "gzip"})
-    again, _ = table(open_server, **{"Accept-Encoding": "gzip"})
-    _, plain = table(open_server)
+    while table(open_server, inside)[1]["status"] != [
+        "completed"
+    ]:  # its last line may still be on its way
+        time.sleep(0.05)
+    first, told = table(open_server, inside, **packed)
+    again, _ = table(open_server, inside, **packed)
+    _, plain = table(open_server, inside)
     assert first == again  # byte by byte: it was not made anew
     assert told == plain
     edited = ask(
@@ -160,8 +167,8 @@ def test_the_table_is_the_same_plain_or_packed_and_new_after_an_edit(
     )  # fmt: skip
     assert edited.status == 200
 
-    _, now = table(open_server, **{"Accept-Encoding": "gzip"})
+    _, now = table(open_server, inside, **packed)
     assert now["names"] == ["another"]
     assert now["generation"] != told["generation"]
-    _, since = table(open_server, f"?since={told['generation']}")
+    _, since = table(open_server, f"{inside}&since={told['generation']}")
     assert since["changed"] == [run.id]
