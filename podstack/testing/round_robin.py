@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 
@@ -51,10 +52,12 @@ class RoundRobin:
             def _pass_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 behind = http.client.HTTPConnection("127.0.0.1", balancer.next(), timeout=_DEADLINE)
-                behind.request(self.command, self.path, body, dict(self.headers.items()))
-                answer = behind.getresponse()
-                self._answer(answer, answer.read())
-                behind.close()
+                with closing(behind):
+                    behind.request(self.command, self.path, body, dict(self.headers.items()))
+                    answer = behind.getresponse()
+                    content = answer.read()
+                with suppress(BrokenPipeError, ConnectionResetError):  # who asked has gone on
+                    self._answer(answer, content)
 
             def _answer(self, answer: http.client.HTTPResponse, content: bytes) -> None:
                 self.send_response_only(answer.status, answer.reason)
