@@ -35,6 +35,11 @@ def is_gone(record: ProcessRecord) -> bool:
     return not _exists(pid)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether no process of that number runs; one whose parent has yet to look has ended, too."""
+    return _born(pid) is None and not _exists(pid)
+
+
 def host() -> str:
     if hasattr(os, "uname"):
         return os.uname().nodename

@@ -21,11 +21,10 @@ from typer.testing import CliRunner
 from podstack import MLOpsClient, Run
 from podstack.cli.app import app
 from podstack.config import cache_folder
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 EVIL = "\x1b]0;owned\x07\x1b[31m[red]x[/red] [link=file:///e]y[/link] \u202etxt.exe\n=1+1"
 MODEL = bytes(range(256)) * 40
-DEADLINE = 60.0
 
 
 class Said(NamedTuple):

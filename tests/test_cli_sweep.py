@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from podstack import MLOpsClient
 from podstack.cli.app import app
 from podstack.sweeps.sweep import Sweep
+from podstack.testing.stage import DEADLINE
 
 EVIL = "\x1b]0;owned\x07\x1b[31m[red]x[/red]\u202etxt.exe"
 FILE = """
@@ -32,7 +33,6 @@ parameters:
   model: {depth: {values: [1, 2, 3]}}
 command: [echo, "{x}"]
 """
-DEADLINE = 60.0
 
 
 class Said(NamedTuple):

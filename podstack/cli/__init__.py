@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 
+_SERVING = (["ui"], ["server"])  # commands of cli/serving.py
 _NEEDED = ("typer", "rich", "click", "shellingham")
 
 
@@ -22,7 +23,11 @@ def main() -> int:
     try:
         import rich  # noqa: F401  # only what its __init__ holds; the rest when something is drawn
 
-        from podstack.cli.app import run
+        if sys.argv[1:2] in _SERVING:  # nothing else: one waits for them, and it is a tenth
+            import podstack.cli.serving
+        else:
+            import podstack.cli.app  # noqa: F401
+        from podstack.cli.entry import run
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _NEEDED:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from podstack import clock
 from podstack.cli.paper import Paper, number
-from podstack.columns import HIDDEN
 from podstack.console import readable_bytes
 from podstack.display import duration
+from podstack.points import SYSTEM
 from podstack.tables import WHOLE, Column, cell
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _section(paper: Paper, title: str, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def draw_metrics(paper: Paper, metrics: Metrics, *, system: bool) -> None:
-    shown = [name for name in metrics if system or not name.startswith(HIDDEN)]
+    shown = [name for name in metrics if system or not name.startswith(SYSTEM)]
     if shown:
         paper.line()
         paper.table(metric_columns(metrics, shown), "not shown: ")

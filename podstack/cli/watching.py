@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from podstack import clock
 from podstack.cli import portrait
 from podstack.cli.paper import Paper, number
-from podstack.columns import HIDDEN
 from podstack.display import duration
 from podstack.names import RUNNING, printable
+from podstack.points import SYSTEM
 from podstack.tables import cell
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _picture(paper: Paper, run: Run) -> Any:
     from rich.text import Text
 
     metrics = run.metrics
-    names = [name for name in metrics if not name.startswith(HIDDEN)]
+    names = [name for name in metrics if not name.startswith(SYSTEM)]
     steps = max((metrics[name].summary.last_step for name in names), default=None)
     title = Text(f"{printable(run.name)}  {run.id}", style="bold")
     facts = Text(
@@ -84,7 +84,7 @@ def _line_by_line(paper: Paper, run: Run, every: float) -> None:
 def _new_lines(metrics: Metrics, seen: dict[str, float]) -> list[str]:
     """A line for each step that has points later than those seen, which they are from then on."""
     by_step: dict[int, list[str]] = {}
-    for name in (name for name in metrics if not name.startswith(HIDDEN)):
+    for name in (name for name in metrics if not name.startswith(SYSTEM)):
         series = metrics[name]
         last = seen.get(name, float("-inf"))
         for step, value, time in zip(series.steps, series.values, series.times, strict=True):

@@ -21,6 +21,7 @@ from podstack.points import SYSTEM
 from podstack.sweeps.child import Child, Outcome
 from podstack.sweeps.command_line import Command, shown
 from podstack.sweeps.failures import Failures, last_line
+from podstack.sweeps.guard import Guard
 from podstack.sweeps.interruption import Interruption
 from podstack.sweeps.telling import say_of_trial
 
@@ -75,7 +76,8 @@ class Agent:
         """Run trials until there is none left, or `count` of them; returns how many.
 
         Ctrl-C, SIGTERM and SIGHUP are passed on to the command; its trial is offered again. What
-        the signal does to a process then happens to this one.
+        the signal does to a process then happens to this one. Where `kill -9` ends this process,
+        the command is ended by SIGTERM all the same, and `grace` seconds later by SIGKILL.
 
         Raises:
             TrialsFailedError: the first five trials failed.
@@ -86,12 +88,12 @@ class Agent:
             unused = ", ".join(self._command.unused)
             say(f"the command has no place for {unused}; it finds them in PODSTACK_SWEEP_PARAMS")
         ended = 0
-        with Interruption() as interruption:
+        with Interruption() as interruption, Guard(self._grace) as guard:
             while count is None or ended < count:
                 trial = self._next(interruption)
                 if trial is None:
                     break
-                ended += self._played(trial, interruption)
+                ended += self._played(trial, interruption, guard)
         return ended
 
     def _next(self, interruption: Interruption) -> Trial | None:
@@ -104,16 +106,18 @@ class Agent:
                 return trial
         return None
 
-    def _played(self, trial: Trial, interruption: Interruption) -> bool:
+    def _played(self, trial: Trial, interruption: Interruption, guard: Guard) -> bool:
         """Run one trial; whether it came to an end."""
         run_id = new_run_id()
         words = self._command.fill(trial.flat_params, trial.params)
         say(f"trial {trial.number}: {shown(words)}")
         try:
-            outcome = Child(words, self._environment(trial, run_id)).wait(interruption, self._grace)
+            child = Child(words, self._environment(trial, run_id), guard.watch)
         except UsageError:
             trial.release()
             raise
+        outcome = child.wait(interruption, self._grace)
+        guard.forget()
         run = self._run(run_id)
         if run is not None:
             trial.link(run_id)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple
 
 from podstack.clock import monotonic
@@ -51,11 +51,16 @@ class Outcome(NamedTuple):
 class Child:
     """A command, running.
 
+    Args:
+        began: called with its process group as soon as there is one, before output is passed on.
+
     Raises:
         UsageError: there is no such program, or it may not be run.
     """
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], began: Callable[[int], None]
+    ) -> None:
         try:
             self._process = subprocess.Popen(
                 list(words),
@@ -69,6 +74,7 @@ class Child:
             why = getattr(error, "strerror", None) or error
             raise UsageError(f"The command {short(words[0])} cannot be run: {why}.") from error
         self.pid = self._process.pid
+        began(self.pid)
         self._out = _Tail(self._process.stdout, sys.stdout)
         self._err = _Tail(self._process.stderr, sys.stderr)
 

@@ -14,11 +14,13 @@ from podstack.errors import AccessDeniedError, BackendError, DamagedError
 from podstack.forks import renew_in_child
 from podstack.names import RUNNING
 from podstack.sweeps.claims import Board, Claim, Claims
+from podstack.sweeps.interruption import end_is_asked
 from podstack.sweeps.records import JsonValue, TrialRecord
 from podstack.sweeps.register import Register
 
 MOST_LOSSES = 5  # times that a trial is offered again, before it counts as failed
 _FIRST_PAUSE, _FIRST_PAUSE_ELSEWHERE = 0.02, 0.5  # seconds, while all trials are taken
+_LOOK = 0.25  # seconds between two looks for Ctrl-C while waiting
 _chance = random.SystemRandom()  # a script that seeds its own chance would seed everybody's alike
 
 
@@ -80,7 +82,7 @@ class Dealing:
                 outage.outlast(error)
                 continue
             outage = _Outage(self._register)
-            if dealt is not None or not may_come or monotonic() >= deadline:
+            if dealt is not None or not may_come or monotonic() >= deadline or end_is_asked():
                 return dealt
             pause.wait(deadline)
 
@@ -239,10 +241,10 @@ class _Outage:
         """Wait a little.
 
         Raises:
-            BackendError: that has been done long enough, or will not help.
+            BackendError: that has been done long enough, will not help, or an end is asked for.
         """
         timeout = config.sweep_timeout()
-        if isinstance(error, (AccessDeniedError, DamagedError)):
+        if isinstance(error, (AccessDeniedError, DamagedError)) or end_is_asked():
             raise error
         if self._since is None:
             self._since = monotonic()
@@ -267,5 +269,7 @@ class _Pause:
 
     def wait(self, deadline: float) -> None:
         moment = self._next * (0.5 + _chance.random())
-        self._event.wait(max(0.0, min(moment, deadline - monotonic())))
+        until = min(monotonic() + moment, deadline)
+        while (left := until - monotonic()) > 0 and not end_is_asked():
+            self._event.wait(min(left, _LOOK))
         self._next = min(self._longest, 1.5 * self._next)

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_askers: list[Callable[[], bool]] = []
+
+
+def heed(is_asked: Callable[[], bool]) -> None:
+    """Have whatever waits for long in this process ask this, too, whether to go on."""
+    _askers.append(is_asked)
+
+
+def end_is_asked() -> bool:
+    """Whether a signal asked this process for an end that has not come yet."""
+    return any(is_asked() for is_asked in list(_askers))
 
 
 class Interruption:
@@ -40,6 +52,7 @@ class Interruption:
             for number in (getattr(signal, name, None) for name in _SIGNALS):
                 if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._note)
+        heed(self.is_asked)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -50,11 +63,21 @@ class Interruption:
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-        if error is None:
+        _askers.remove(self.is_asked)
+        self._restore()
+        if error is None or isinstance(error, Exception):  # which somebody may catch, and go on
             self._deliver()
+
+    def _restore(self) -> None:
+        """Put all handlers back, SIGINT's last, also where one that is back raises meanwhile."""
+        try:
+            while self._before:
+                number = next(reversed(self._before))
+                signal.signal(number, self._before[number])
+                del self._before[number]
+        finally:
+            if self._before:
+                self._restore()
 
     def _deliver(self) -> None:
         """

@@ -41,6 +41,17 @@ def history(objective: Objective, records: Iterable[TrialRecord]) -> list[Entry]
     return found
 
 
+def improvements(objective: Objective, records: Iterable[TrialRecord]) -> list[int]:
+    """The trials that are better than all of smaller numbers; the last one is the best of all."""
+    best, found = nan, []
+    for record in sorted(records, key=lambda one: one.number):
+        value = record.value
+        if record.counts and value is not None and objective.is_better(value, best):
+            best = value
+            found.append(record.number)
+    return found
+
+
 # Time ----------------------------------------------------------------------------------------
 
 

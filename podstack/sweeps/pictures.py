@@ -15,27 +15,22 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from podstack.directions import MINIMIZE
+from podstack.figure import GREY, PLAIN, Picture, label_of, nothing, plain
 from podstack.names import COMPLETED, FAILED, KILLED
 from podstack.sweeps.canvas import (
     BEST,
     DENSE,
-    GREY,
     LOST,
     MOST_LABELS,
-    PLAIN,
     TRIAL,
-    Picture,
     colormap_of,
     colour_bar,
     from_unit,
     is_wide,
-    label_of,
     note_hidden,
-    nothing,
     parameter_axis,
     place_of,
     places_of,
-    plain,
     size_of,
     span_of,
     unit_of,

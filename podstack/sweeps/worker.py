@@ -17,6 +17,7 @@ from podstack.config import Settings
 from podstack.endings import traceback_text
 from podstack.errors import PodstackError, UsageError, WrongTypeError
 from podstack.names import FAILED, short
+from podstack.sweeps.interruption import heed
 
 if TYPE_CHECKING:
     from podstack.client import MLOpsClient
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 
+GRACE = 10.0  # seconds that a worker has to end its run after it is asked to
 _LOOK = 1.0  # seconds between two looks whether the pool's process is still there
+
+
+class Here(NamedTuple):
+    """The worker is there, and has yet to be told its function."""
 
 
 class Ready(NamedTuple):
@@ -58,8 +64,9 @@ class Broken(NamedTuple):
     error: Exception
 
 
-Word = Ready | Took | Nothing | Ended | Broken
+Word = Here | Ready | Took | Nothing | Ended | Broken
 TAKE, LEAVE = "take", "leave"  # what the pool says
+WAKE = getattr(signal, "SIGURG", None)  # does nothing to a process but interrupt what waits in C
 
 
 def takes_run(function: Function) -> bool:
@@ -175,19 +182,41 @@ def _ended(sweep: Sweep, trial: Trial, error: str | None) -> Ended:
 # In a process of its own -----------------------------------------------------------------------
 
 
-def work(connection: Connection, settings: Settings, sweep_id: str, function: Function) -> None:
-    """The whole life of a worker process."""
+def work(
+    connection: Connection, settings: Settings, sweep_id: str, function: Function | None
+) -> None:
+    """The whole life of a worker process.
+
+    Args:
+        function: None where the pool is to be asked for it.
+    """
     stop = Stop()
     config.be_quiet()  # the pool tells what there is to tell
-    signal.signal(signal.SIGINT, _ignore)  # a terminal sends it to all; the pool says what follows
-    signal.signal(signal.SIGTERM, stop)
+    _listen(stop)
     _end_with(os.getppid())
     try:
-        _serve(connection, _client(settings), sweep_id, function, stop)
+        told = _function(connection, stop) if function is None else function
+        if told is not None:
+            _serve(connection, _client(settings), sweep_id, told, stop)
     except (EOFError, ConnectionError, KeyboardInterrupt):
         return  # the pool is gone, or wants no more
     except PodstackError as error:
         connection.send(Broken(error))
+
+
+def _listen(stop: Stop) -> None:
+    signal.signal(signal.SIGINT, _ignore)  # a terminal sends it to all; the pool says what follows
+    signal.signal(signal.SIGTERM, stop)
+    heed(stop.is_asked)
+    if WAKE is not None:
+        signal.signal(WAKE, _ignore)
+
+
+def _function(connection: Connection, stop: Stop) -> Function | None:
+    """What the pool runs; None where it wants no more."""
+    connection.send(Here())
+    told: Function | None = _told(connection, stop)
+    return told
 
 
 def _serve(
@@ -195,7 +224,7 @@ def _serve(
 ) -> None:
     sweep = client.get_sweep(sweep_id)
     connection.send(Ready())
-    while not stop.is_asked() and _asked(connection, stop):
+    while not stop.is_asked() and _told(connection, stop) == TAKE:
         trial = sweep.suggest()
         if trial is None:
             connection.send(Nothing())
@@ -207,12 +236,12 @@ def _serve(
         connection.send(play(client, sweep, trial, function, stop))
 
 
-def _asked(connection: Connection, stop: Stop) -> bool:
-    """Wait for the pool to ask for a trial; False once none is wanted any more."""
+def _told(connection: Connection, stop: Stop) -> Any:
+    """Wait for what the pool says next; None once it wants no more."""
     while not connection.poll(_LOOK / 4):
         if stop.is_asked():
-            return False
-    return bool(connection.recv() == TAKE)
+            return None
+    return connection.recv()
 
 
 def _client(settings: Settings) -> MLOpsClient:
@@ -232,11 +261,16 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ask this process to end once the pool's is gone: nobody would hear of its trials."""
+    """Ask this process to end once the pool's is gone: nobody would hear of its trials.
+
+    Whoever does not listen is ended, as the pool would have done.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
             sleep(_LOOK)
         os.kill(os.getpid(), signal.SIGTERM)
+        sleep(GRACE)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     threading.Thread(target=watch, name="podstack-parent", daemon=True).start()

@@ -3,37 +3,30 @@
 This process hands out leave to take a trial, tells how it goes, and replaces workers that die; the
 trials themselves come from the sweep's ledger, so that other pools, agents and loops may work on
 the same sweep meanwhile.
-
-Workers are spawned, not forked, for CUDA and the threads of torch do not survive a fork. A function
-that a spawned process cannot import, because it is a lambda, lies inside another function, or was
-typed into a notebook, is run in forked processes, and that is said.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import pickle
-import signal
-import sys
 from collections import Counter
-from collections.abc import Iterable
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
 
 from podstack.clock import monotonic
-from podstack.console import say
 from podstack.errors import TrialsFailedError, UsageError
 from podstack.names import FAILED, short
 from podstack.sweeps.failures import MOST, Failures, last_line
+from podstack.sweeps.hand import Hand, begun, context_for
 from podstack.sweeps.interruption import Interruption
 from podstack.sweeps.telling import Bar, say_best
 from podstack.sweeps.worker import (
+    GRACE,
     LEAVE,
     TAKE,
     Broken,
     Ended,
     Function,
+    Here,
     Nothing,
     Ready,
     Stop,
@@ -41,7 +34,6 @@ from podstack.sweeps.worker import (
     Word,
     play,
     takes_run,
-    work,
 )
 
 if TYPE_CHECKING:
@@ -49,10 +41,8 @@ if TYPE_CHECKING:
     from podstack.sweeps.sweep import Sweep
     from podstack.sweeps.trial import Trial
 
-GRACE = 10.0  # seconds that workers have to end their runs after Ctrl-C
 _LOOK = 0.25  # seconds between two looks at the terminal and for Ctrl-C
 _KILLS_A_TRIAL = 3  # workers that a trial may take with it
-_FORK = "fork"
 
 
 def run_sweep(
@@ -162,42 +152,6 @@ def _reason(ended: Ended) -> str | None:
 # In others -------------------------------------------------------------------------------------
 
 
-class _Hand:
-    """A worker process, as the pool sees it."""
-
-    def __init__(self, process: BaseProcess, connection: Connection) -> None:
-        self.process, self.connection = process, connection
-        self.began = False
-        self.asked = False  # to take a trial, and has not answered
-        self.trial: int | None = None  # which it has
-
-    @property
-    def is_free(self) -> bool:
-        return self.began and not self.asked and self.trial is None
-
-    def say(self, word: str) -> None:
-        try:
-            self.connection.send(word)
-        except (BrokenPipeError, ConnectionError, OSError):
-            return  # it has died, which is seen elsewhere
-
-    def words(self) -> Iterable[Word]:
-        """What it has said since the last look."""
-        try:
-            while self.connection.poll():
-                yield self.connection.recv()
-        except (EOFError, ConnectionError, OSError):
-            return
-
-    def why(self) -> str:
-        """How its process ended."""
-        code = self.process.exitcode
-        if code is None or code >= 0:
-            return f"exit code {code}"
-        memory = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
-        return f"ended by signal {-code}{memory}"
-
-
 class Pool:
     """The workers of one `run_sweep`."""
 
@@ -215,9 +169,9 @@ class Pool:
         self._wanted = workers if most is None else min(workers, most)
         self._left = most  # trials that may still be taken; None: any number
         self._bar = bar
-        self._context = _context_for(function)
-        self._hands: list[_Hand] = []
-        self._idle: set[_Hand] = set()  # there was nothing for them when they asked last
+        self._context = context_for(function)
+        self._hands: list[Hand] = []
+        self._idle: set[Hand] = set()  # there was nothing for them when they asked last
         self._failures = Failures(sweep.name, "the function")
         self._killed_by: Counter[int] = Counter()  # workers, by the trial they had
         self._deaths = 0  # since the last trial that ended
@@ -253,7 +207,7 @@ class Pool:
         if interruption.is_asked():
             return
         for hand in list(self._hands):
-            is_gone = hand.process.exitcode is not None  # looked at before its last words
+            is_gone = hand.is_gone  # looked at before its last words
             for word in hand.words():
                 self._heard(hand, word)
             if is_gone:
@@ -267,8 +221,10 @@ class Pool:
                 hand.asked = True
                 hand.say(TAKE)
 
-    def _heard(self, hand: _Hand, word: Word) -> None:
-        if isinstance(word, Ready):
+    def _heard(self, hand: Hand, word: Word) -> None:
+        if isinstance(word, Here):
+            hand.say(self._function)
+        elif isinstance(word, Ready):
             hand.began = True
         elif isinstance(word, Nothing):
             hand.asked = False
@@ -281,7 +237,7 @@ class Pool:
         elif isinstance(word, Broken):
             raise word.error
 
-    def _ended(self, hand: _Hand, word: Ended) -> None:
+    def _ended(self, hand: Hand, word: Ended) -> None:
         hand.trial, self._deaths = None, 0
         self._idle.clear()
         self._bar.ended(word.number, word.status, word.value, _reason(word))
@@ -295,17 +251,12 @@ class Pool:
 
     def _start(self) -> None:
         while len(self._hands) < self._wanted:
-            ours, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=work,
-                args=(theirs, self._settings, self._sweep.id, self._function),
-                name=f"podstack-worker-{len(self._hands)}",
+            name = f"podstack-worker-{len(self._hands)}"
+            self._hands.append(
+                begun(self._context, name, self._settings, self._sweep.id, self._function)
             )
-            _launch(process)
-            theirs.close()
-            self._hands.append(_Hand(process, ours))
 
-    def _died(self, hand: _Hand) -> None:
+    def _died(self, hand: Hand) -> None:
         self._hands.remove(hand)
         self._idle.discard(hand)
         hand.process.join()
@@ -326,7 +277,7 @@ class Pool:
             )
         self._start()
 
-    def _lost(self, hand: _Hand, number: int) -> None:
+    def _lost(self, hand: Hand, number: int) -> None:
         self._killed_by[number] += 1
         self._idle.clear()  # it is there to be taken again
         if self._killed_by[number] < _KILLS_A_TRIAL:
@@ -344,54 +295,14 @@ class Pool:
             else:
                 hand.process.terminate()
         deadline = monotonic() + GRACE
-        while alive := [hand for hand in self._hands if hand.process.is_alive()]:
+        while alive := [hand for hand in self._hands if not hand.is_gone]:
             if interruption.at_once or monotonic() > deadline:
                 for hand in alive:
                     hand.process.kill()
+            for hand in alive:
+                hand.wake()
             wait([hand.process.sentinel for hand in alive], _LOOK)
         for hand in self._hands:
             hand.process.join()
             hand.connection.close()
         self._hands.clear()
-
-
-def _launch(process: BaseProcess) -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        # Python 3.12 warns of a fork in a process with threads; ours are renewed in the child.
-        warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
-        process.start()
-
-
-def _context_for(function: Function) -> Any:
-    """How processes are started that know the function.
-
-    Raises:
-        UsageError: they would not know it, and this system cannot fork.
-    """
-    why = _why_not_sent(function)
-    if why is None:
-        return multiprocessing.get_context("spawn")
-    if _FORK not in multiprocessing.get_all_start_methods():
-        raise UsageError(
-            f"The function {short(function)} cannot be sent to another process: {why}. Define it "
-            "at the top of a file that can be imported, or use workers=1."
-        )
-    say(f"workers are forked, for the function cannot be sent to others: {why}; not for CUDA")
-    return multiprocessing.get_context(_FORK)
-
-
-def _why_not_sent(function: Function) -> str | None:
-    """Why a new process could not get it; None where it can."""
-    main = sys.modules["__main__"]
-    is_typed = getattr(function, "__module__", None) == "__main__" and not (
-        getattr(main, "__file__", None) or getattr(main, "__spec__", None)
-    )
-    if is_typed:
-        return "it was typed into a notebook or at a prompt"
-    try:
-        pickle.dumps(function)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        return str(error)
-    return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-DEADLINE = 30.0  # seconds that nothing here needs
+DEADLINE = 240.0  # seconds that nothing here needs
 
 
 class Received(NamedTuple):

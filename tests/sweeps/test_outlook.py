@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from podstack.sweeps.outlook import history, parallelism, plateau, seconds_left
+from podstack.sweeps.outlook import history, improvements, parallelism, plateau, seconds_left
 from podstack.sweeps.records import Objective, TrialRecord
 
 SMALLER, LARGER = Objective("loss", "minimize"), Objective("acc", "maximize")
@@ -45,6 +45,23 @@ def test_nan_and_pruned_trials_are_never_the_best() -> None:
 
     assert [entry.number for entry in found] == [1, 2, 3]
     assert [math.isnan(entry.best) for entry in found] == [True, True, False]
+
+
+def test_an_improvement_is_better_than_all_trials_of_smaller_numbers() -> None:
+    records = [
+        ended(1, math.nan),
+        ended(2, 0.5, ended=99.0),
+        ended(3, 0.9, pruned=True),
+        ended(4, 0.4, ended=1.0),
+        ended(5, 0.9),
+        ended(6, 0.9),
+        running(7, 1.0),
+    ]
+
+    assert improvements(LARGER, records) == [2, 5]
+    assert improvements(SMALLER, records) == [2, 4]
+    assert LARGER.best_trial(records) == records[4]
+    assert improvements(LARGER, []) == []
 
 
 # Time ----------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def work_out(stage: Stage, workers: int, size: int, deadline: float) -> Crowd:
 def test_a_small_crowd_does_each_trial_exactly_once(
     on: Callable[[str], Stage], kind: str, size: int
 ) -> None:
-    work_out(on(kind), workers=3, size=size, deadline=120)
+    work_out(on(kind), workers=3, size=size, deadline=240)
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_a_stop_by_hand_ends_all_workers_and_no_trial_is_begun_after(
     stage = on(kind)
     sweep = grid(MLOpsClient(stage.uri), 400)
     crowd = Crowd(stage, sweep.id, work=0.2)
-    workers = crowd.start(4, deadline=120)
+    workers = crowd.start(4, deadline=240)
     crowd.open()
     workers[0].wait_until(lambda: crowd.begun() >= 12, "a dozen trials")
     sweep.stop("seen enough")

@@ -20,6 +20,7 @@ from podstack.sweeps.random_search import scrambled_halton
 from podstack.sweeps.records import Objective, TrialRecord
 from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.strategies import Strategy, make_strategy
+from podstack.testing.stage import DEADLINE
 
 LOSS = Objective("loss", "minimize")
 PLAIN = {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}}
@@ -466,7 +467,7 @@ def test_a_missing_package_is_told_when_the_strategy_is_made(
         [sys.executable, "-c", _WITHOUT, hidden, sampler],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
 
@@ -487,7 +488,7 @@ for name in ("grid", "random", "bayesian"):
 print({"optuna", "numpy", "scipy"} & set(sys.modules))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=True
     )
 
     assert done.stdout.strip() == "set()"

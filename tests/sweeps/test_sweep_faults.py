@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -117,3 +118,46 @@ def test_a_result_that_is_ready_while_the_store_is_away_reaches_it_later(
     (record,) = [record for record in sweep.refresh().records() if record.is_over]
     assert (record.status, record.value) == ("completed", 0.25)
     stage.close()
+
+
+_WAITS = {
+    "an agent": """
+from podstack.sweeps.agent import Agent
+print("asks", flush=True)
+Agent(client, sweep, ["sleep", "600"]).run()
+""",
+    "run_sweep": """
+print("asks", flush=True)
+client.run_sweep(sweep, lambda trial: 1.0, workers=1)
+""",
+}
+
+
+@pytest.mark.parametrize("who", _WAITS)
+def test_ctrl_c_ends_who_waits_for_a_store_that_is_away(
+    tmp_path: Path, away: Remote, who: str
+) -> None:
+    """For hours, if they were told so; and they say so first."""
+    sweep = grid(MLOpsClient(away.folder), 4)
+    stage = Stage(tmp_path, store=away.folder, uri=away.url, environment=away.environment)
+    opening = """
+        sweep = client.get_sweep({sweep!r})
+        print("knows it", flush=True)
+        while not os.path.exists({flag!r}):
+            time.sleep(0.01)
+        """
+    flag = tmp_path / "away"
+    child = stage.start(
+        dedent(opening).format(sweep=sweep.id, flag=str(flag)) + _WAITS[who],
+        environment={"PODSTACK_SWEEP_TIMEOUT": "86400"},
+    )
+    child.wait_for_word("knows it")
+    away.proxy.fail("refuse")
+    flag.touch()
+    child.wait_until(lambda: "waits up to 86400 s for it" in child.err, "wait for the store")
+    child.send(signal.SIGINT)
+    ended = child.wait()
+    stage.close()
+
+    assert ended.code == -signal.SIGINT, ended.err
+    assert not any(record.is_over for record in sweep.records())

@@ -19,10 +19,9 @@ from podstack.errors import NotFoundError, TrialsFailedError, UsageError, WrongT
 from podstack.sweeps.records import TrialRecord
 from podstack.sweeps.sweep import Sweep
 from podstack.sweeps.trial import Trial
-from podstack.testing.stage import Child, Stage
+from podstack.testing.stage import DEADLINE, Child, Stage
 
 SPACE = {"x": {"min": 0.0, "max": 1.0}, "model": {"depth": {"values": [1, 2, 3]}}}
-SOON = 8.0  # seconds in which an interrupted pool has to be gone; none of them waits for so long
 
 
 def made(client: MLOpsClient, trials: int, **options: Any) -> Sweep:
@@ -248,10 +247,18 @@ if __name__ == "__main__":
 """
 
 
+# A pool that waits for its workers is then one that hangs, on a busy machine too.
+PATIENT = f"""
+import podstack.sweeps.workers
+podstack.sweeps.workers.GRACE = {2 * DEADLINE}
+"""
+
+
 def pool(stage: Stage, function: str, workers: int = 2, **options: Any) -> Child:
     """Start a pool; its functions tell of themselves by files in the stage's folder."""
     return stage.start(
-        POOL.format(here=str(stage.folder), function=function, workers=workers, options=options)
+        POOL.format(here=str(stage.folder), function=function, workers=workers, options=options),
+        first=PATIENT,
     )
 
 
@@ -315,6 +322,24 @@ def test_processes_share_the_trials_and_end_each_once(client: MLOpsClient, stage
     assert len({record.run for record in records}) == len(client.list_runs()) == 8
 
 
+@pytest.mark.slow
+def test_a_pool_ends_where_nobody_is_told_how_its_workers_ended(
+    client: MLOpsClient, stage: Stage
+) -> None:
+    made(client, 4)
+    child = pool(stage, "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n" + SLOW)
+    begun = until_at_work(stage, child, 2)
+    (stage.folder / "quick").touch()
+    (victim,) = begun[min(begun)]
+    (other,) = begun[max(begun)]
+    os.kill(victim, signal.SIGKILL)
+    child.wait_until(lambda: len(works(stage)[min(begun)]) == 2, "begin the trial again")
+    os.kill(other, signal.SIGKILL)
+    ended = child.wait()
+
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "progress 4 0"), ended.err
+
+
 def test_a_function_that_cannot_be_sent_is_run_in_forked_processes(
     client: MLOpsClient, stage: Stage
 ) -> None:
@@ -368,7 +393,7 @@ def objective(trial):
     records = client.get_sweep("s").records()
 
     assert (ended.code, ended.out.splitlines()[-1]) == (0, "progress 3 1"), ended.err
-    assert len(works(stage)[2]) == 3
+    assert len(works(stage)[2]) in (3, 4)  # one may begin before the third death is heard of
     assert [record.status for record in records] == ["completed", "failed", *["completed"] * 2]
     assert "died 3 times, the last one ended by signal 9" in str(records[1].error)
 
@@ -383,17 +408,14 @@ def test_an_interrupted_pool_kills_its_runs_and_gives_its_trials_back(
     child = pool(stage, SLOW)
     begun = until_at_work(stage, child, 2)
     before = by_number(client)
-    asked = time.monotonic()
     os.killpg(child.pid, number)  # as a terminal does, and Slurm: to every process
     ended = child.wait()
-    took = time.monotonic() - asked
     waiting = by_number(client)
     (stage.folder / "quick").touch()
     again = pool(stage, SLOW).wait()
     after = by_number(client)
 
     assert ended.code == -number, ended.err
-    assert took < SOON
     assert {client.get_run(str(record.run)).status for record in before.values()} == {"killed"}
     assert [(record.status, record.worker) for record in waiting.values()] == [("running", "")] * 2
     assert again.out.splitlines()[-1] == "progress 4 0", again.err
@@ -402,42 +424,98 @@ def test_an_interrupted_pool_kills_its_runs_and_gives_its_trials_back(
     assert not any(Path(f"/proc/{pid}").exists() for pids in begun.values() for pid in pids)
 
 
+DEAF = """
+def objective(trial):
+    try:
+        at_work(trial)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        (HERE / f"deaf-{os.getpid()}").touch()
+    while True:
+        time.sleep(600)
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_again_ends_workers_that_do_not_listen(client: MLOpsClient, stage: Stage) -> None:
     made(client, 4)
-    child = pool(
-        stage,
-        """
-def objective(trial):
-    at_work(trial)
-    while True:
-        try:
-            time.sleep(600)
-        except KeyboardInterrupt:
-            (HERE / f"deaf-{os.getpid()}").touch()
-""",
-    )
+    child = pool(stage, DEAF)
     begun = until_at_work(stage, child, 2)
     os.killpg(child.pid, signal.SIGINT)
     child.wait_until(lambda: len(list(stage.folder.glob("deaf-*"))) == 2, "interrupt both")
-    asked = time.monotonic()
     os.killpg(child.pid, signal.SIGINT)
     ended = child.wait()
 
     assert ended.code == -signal.SIGINT, ended.err
-    assert time.monotonic() - asked < SOON
     assert not any(Path(f"/proc/{pid}").exists() for pids in begun.values() for pid in pids)
     assert client.get_sweep("s").suggest() is not None
 
 
 @pytest.mark.slow
-def test_a_pool_that_is_killed_takes_its_workers_with_it(client: MLOpsClient, stage: Stage) -> None:
+def test_a_worker_whose_function_waits_in_c_hears_what_the_kernel_gave_to_another_thread(
+    client: MLOpsClient, stage: Stage
+) -> None:
+    """So does the kernel with SIGTERM where the main thread has yet to look at a SIGINT."""
     made(client, 4)
-    child = pool(stage, SLOW)
+    child = pool(
+        stage,
+        """
+def objective(trial):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # of this thread, not of others
+    at_work(trial)
+    time.sleep(600)
+""",
+    )
+    until_at_work(stage, child, 2)
+    begun = by_number(client)
+    child.send(signal.SIGINT)
+    ended = child.wait()
+
+    assert ended.code == -signal.SIGINT, ended.err
+    assert {client.get_run(str(record.run)).status for record in begun.values()} == {"killed"}
+    assert [(r.status, r.worker) for r in by_number(client).values()] == [("running", "")] * 2
+
+
+LARGE = """
+import functools
+
+def of_data(data, trial):
+    return float(len(data))
+
+objective = functools.partial(of_data, b"x" * 1_000_000)
+"""
+
+
+def test_a_function_may_bring_more_than_a_pipe_holds(client: MLOpsClient, stage: Stage) -> None:
+    made(client, 2)
+    ended = pool(stage, LARGE).wait()
+
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "progress 2 0"), ended.err
+    assert [r.value for r in client.get_sweep("s").records()] == [1_000_000.0] * 2
+    assert "workers are forked" not in ended.err
+
+
+def test_a_worker_that_dies_before_it_has_read_its_function_is_told_of(
+    client: MLOpsClient, stage: Stage
+) -> None:
+    made(client, 2)
+    ended = pool(stage, LARGE + 'if __name__ == "__mp_main__":\n    os._exit(3)\n').wait()
+
+    assert ended.code == 1
+    assert "A worker ended before it began: exit code 3" in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", [SLOW, DEAF], ids=["that listen", "that do not"])
+def test_a_pool_that_is_killed_takes_its_workers_with_it(
+    client: MLOpsClient, stage: Stage, function: str
+) -> None:
+    made(client, 4)
+    child = pool(stage, function)
     begun = until_at_work(stage, child, 2)
     pids = [pid for each in begun.values() for pid in each]
     os.kill(child.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
 
