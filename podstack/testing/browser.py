@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
+from time import monotonic, time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import (
     Browser,
@@ -24,10 +25,11 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    Route,
     sync_playwright,
 )
 
-TIMEOUT = 60_000.0  # milliseconds that anything on a page may take
+TIMEOUT = 240_000.0  # milliseconds that anything on a page may take; see `stage.DEADLINE`
 _FLAGS = (
     *(
         "--no-sandbox",
@@ -37,14 +39,29 @@ _FLAGS = (
         "--disable-dev-shm-usage",
     ),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--disable-smooth-scrolling",  # else the wheel moves a page after it was turned
 )
+# The first one has no window: the others load their own address bar for each profile, which takes
+# more than most of our pages do.
+_PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+_AHEAD = 300  # pixels around the window in which a page draws what is not in sight yet
 _UNANSWERED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
 _WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-# Both run before any script of the page. What an attack calls is `stolen`.
+# Both run before any script of the page. What an attack calls is `stolen`. Notices stay, as those
+# do that a pointer is on: how quick a test is does not decide whether it sees one.
 _LISTEN = """
 addEventListener('securitypolicyviolation', event => console.error(
   `CSP ${event.violatedDirective} blocks ${event.blockedURI} in ${event.sourceFile}`));
 window.stolen = what => console.error(`stolen ${what}`);
+addEventListener('DOMContentLoaded', () => {
+  const stay = new MutationObserver(changes => changes.forEach(({addedNodes}) => addedNodes.forEach(
+    made => {
+      if (made.matches?.('dialog')) stay.observe(made, {childList: true});
+      if (made.matches?.('.toast')) made.dispatchEvent(new Event('pointerenter'));
+    })));
+  for (const place of [document.body, document.getElementById('toasts')])
+    if (place) stay.observe(place, {childList: true});
+});
 """
 _SETTLED = """() => {
   const asked = localStorage.getItem('podstack-theme')
@@ -64,7 +81,7 @@ def chromium() -> str:
     named = os.environ.get("PODSTACK_CHROMIUM")
     if named:
         return named
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
+    return next(filter(None, map(shutil.which, _PROGRAMS)), "")
 
 
 @contextmanager
@@ -188,9 +205,114 @@ class Fingers:
         self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
+class Held:
+    """Requests of a page that wait until a test lets each go on: late, refused, in another order.
+
+    Args:
+        pattern: of their URL, as `Page.route` takes it.
+        method: of those that are held; the others go on.
+    """
+
+    def __init__(self, page: Page, pattern: str, *, method: str = "GET") -> None:
+        self._page, self.pattern, self.waiting = page, pattern, list[Route]()
+        self._is_open = False
+        page.route(pattern, lambda route: self._came(route, method))
+
+    def next(self) -> Route:
+        """The one that has waited for longest, once there is one."""
+        deadline = monotonic() + TIMEOUT / 1000
+        while not self.waiting:
+            if monotonic() > deadline:
+                raise AssertionError(f"No request of {self.pattern} came.")
+            self._page.wait_for_timeout(20)  # nothing comes in while a test is not in Playwright
+        return self.waiting.pop(0)
+
+    def release(self) -> None:
+        """All go on, and from now on none waits."""
+        self._is_open = True
+        while self.waiting:
+            self.waiting.pop(0).continue_()
+
+    def _came(self, route: Route, method: str) -> None:
+        if route.request.method == method and not self._is_open:
+            self.waiting.append(route)
+        else:
+            route.fallback()
+
+
+def refuse(route: Route) -> None:
+    """Answer as a server whose store is out of reach."""
+    told = {"error": {"code": "unavailable", "message": "The store is asleep."}}
+    route.fulfill(status=503, json=told)
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    """What the address says now; `page.url` hears of it a little later."""
+    return parse_qs(page.evaluate("() => location.search.slice(1)"))
+
+
+def address(page: Page) -> str:
+    """Where the page is now; `page.url` hears of what a script changes a little later."""
+    found: str = page.evaluate("() => location.href")
+    return found
+
+
+def painted(page: Page) -> None:
+    """Wait until the page has done what it had to do, and drawn it."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def look_again(page: Page) -> None:
+    """Have the page ask what is new now, as it does when its tab comes to the front."""
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def settle(page: Page) -> None:
     """Wait until no panel in sight says that it is loading, and the theme is the one asked for."""
     page.wait_for_function(_SETTLED)
+
+
+def resize(page: Page, width: int, height: int) -> None:
+    """Another window, once the page has taken its size."""
+    page.set_viewport_size({"width": width, "height": height})
+    painted(page)  # what follows a size hears of it in the frame after it
+    settle(page)
+
+
+def bring(page: Page, part: str, state: str = "ready") -> None:
+    """Bring a part of the page into sight until it is in a state, and nothing around it loads.
+
+    What loads above it moves it away, and a part that is out of sight is not drawn: once is not
+    enough.
+
+    Args:
+        part: a selector of what has the `data-state`.
+        state: such as "ready"; empty for any but "loading".
+    """
+    page.wait_for_function(_BROUGHT, arg=[part, state, _AHEAD])
+
+
+_BROUGHT = """([part, state, ahead]) => {
+  const found = document.querySelector(part);
+  if (!found) return false;
+  found.scrollIntoView({block: 'nearest'});
+  const near = ({top, bottom, width}) => width > 0 && bottom > -ahead && top < innerHeight + ahead;
+  const now = found.dataset.state;
+  return (state ? now === state : now !== 'loading')
+    && ![...document.querySelectorAll('[data-state="loading"]')]
+      .some(other => near(other.getBoundingClientRect()));
+}"""
+
+
+def press_at_once(page: Page, keys: str) -> None:
+    """Letters in one breath, however long the machine takes: a tenth of a second between two."""
+    session, now = page.context.new_cdp_session(page), time()
+    for place, key in enumerate(keys):
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": key} if kind == "keyDown" else {}
+            when = {"type": kind, "key": key, "timestamp": now + place / 10}
+            session.send("Input.dispatchKeyEvent", when | text)
+    session.detach()
 
 
 def axe_findings(page: Page) -> list[str]:
@@ -238,6 +360,11 @@ _OVERFLOW = """() => {
 
 
 def save(page: Page, path: Path) -> None:
-    """A picture of the whole page."""
+    """A picture of the whole page, with what loads only once it is in sight."""
+    assert page.viewport_size is not None
+    height = page.evaluate("() => document.documentElement.scrollHeight")
+    page.set_viewport_size(page.viewport_size | {"height": height})
+    painted(page)
+    settle(page)
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=True)

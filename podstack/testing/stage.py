@@ -20,7 +20,7 @@ from podstack.client import MLOpsClient
 from podstack.run import Run
 from podstack.testing.verdict import Verdict, judge, read_acks
 
-DEADLINE = 60.0  # seconds that a script may take
+DEADLINE = 240.0  # seconds that a script may take; a hang is longer, and a busy machine slow
 
 _OPENING = """\
 import atexit, faulthandler, os, signal, sys, threading, time

@@ -20,6 +20,7 @@ OWNED = {
     "runs": _EXPERIMENT,
     "charts": f"{_EXPERIMENT}/charts",
     "experiment sweeps": f"{_EXPERIMENT}/sweeps",
+    "experiment notes": f"{_EXPERIMENT}/notes",
     "experiment settings": f"{_EXPERIMENT}/settings",
     "run": _RUN,
     "parameters": f"{_RUN}/params",

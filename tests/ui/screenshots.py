@@ -6,6 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from podstack import MLOpsClient
 from podstack.testing import ui_store
 from podstack.testing.browser import Watch, launched, save
 from podstack.testing.podstack_server import RunningServer
@@ -24,6 +25,7 @@ def main() -> None:
         for kind, pages in (("build", PAGES), ("empty", EMPTY)):
             store = Path(folder) / kind
             with ui_store.Held(store, kind), RunningServer(store) as server:
+                MLOpsClient(server.url).search_runs()  # so that no page is of a part of the index
                 watch = Watch(browser, server.url)
                 wanted = {n: p for n, p in pages.items() if (asked.page or "") in n}
                 shoot(watch, Site(server), wanted, asked.out / kind)

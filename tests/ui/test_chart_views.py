@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from podstack import MLOpsClient
-from podstack.testing.browser import Watch
+from podstack.testing.browser import Held, Watch, address, bring, painted
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
@@ -40,10 +40,15 @@ def visit(watch_at: Callable[[str], Watch], drawn: RunningServer) -> Callable[..
 
 def chart(page: Page, name: str) -> Locator:
     """The place of a metric's chart, drawn."""
-    host = page.locator(f'[data-metric="{name}"] .chart-host')
-    host.scroll_into_view_if_needed()
-    expect(host).to_have_attribute("data-state", "ready")
-    return host
+    place = f'[data-metric="{name}"] .chart-host'
+    bring(page, place)
+    return page.locator(place)
+
+
+def whole(page: Page) -> None:
+    """Wait until what the page just began to ask for is drawn."""
+    painted(page)  # it asks in the next frame
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def run_page(visit: Callable[..., Page], query: str = "") -> Page:
@@ -81,18 +86,49 @@ def test_a_zoom_over_time_or_a_metric_asks_for_the_points_between_too(
         with page.expect_response(lambda answer, asked=asked: f"{asked}" in answer.url):
             x_axis(page).select_option(x)
         host = chart(page, "train/loss")
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
-        whole = limits(host)
+        whole(page)
+        before = limits(host)
         with page.expect_response(lambda answer: "start=" in answer.url) as got:
             dragged(page, host)
         zoomed = limits(host)
         xs = got.value.json()["series"]["run-00"]["train/loss"]["x"]
         room = (zoomed[1] - zoomed[0]) / 20
 
-        assert whole[0] < zoomed[0] < zoomed[1] < whole[1]
+        assert before[0] < zoomed[0] < zoomed[1] < before[1]
         assert xs[0] <= zoomed[0] + room
         assert xs[-1] >= zoomed[1] - room
         assert len(xs) > 20
+
+
+def test_the_time_since_the_start_is_the_runs_on_every_page(
+    visit: Callable[..., Page], drawn: RunningServer
+) -> None:
+    api = f"{drawn.url}/api/v1/projects/default"
+    page = visit("/projects/default/runs/run-00/metrics?x=relative")
+    run = page.request.get(f"{api}/runs/run-00").json()
+    late = page.request.get(f'{api}/series?runs=["run-00"]&names=["odd/once"]').json()
+    came = late["series"]["run-00"]["odd/once"]["time"][0] - run["created"]
+    ranges = [limits(chart(page, "odd/once"))]
+    experiment = f"/projects/default/experiments/{run['experiment_id']}"
+    ranges.append(limits(chart(visit(f"{experiment}/charts?x=relative"), "odd/once")))
+    page = visit('/projects/default/compare?runs=["run-00"]&curves=["odd/once"]&x=relative')
+    bring(page, "#curves-body")
+    host = page.locator(".curve[data-points='1']")
+    expect(host).to_have_attribute("data-state", "ready")
+    ranges.append(limits(host))
+
+    assert sum(ranges[0]) / 2 == pytest.approx(came, abs=1e-4)  # it came after 3000 other points
+    assert ranges[1:] == ranges[:1] * 2
+
+
+_POINTS_ONCE_WHOLE = """() => {
+  const card = document.querySelector('[data-metric="train/loss"]');
+  new MutationObserver((_, observer) => {
+    if (card.ariaBusy !== 'false') return;
+    observer.disconnect();
+    window.points = card.querySelector('.chart-host').dataset.points;
+  }).observe(card, {attributeFilter: ['aria-busy']});
+}"""
 
 
 def test_a_chart_is_dimmed_and_says_so_until_its_finer_data_are_there(
@@ -101,19 +137,17 @@ def test_a_chart_is_dimmed_and_says_so_until_its_finer_data_are_there(
     page = run_page(visit)
     host = chart(page, "train/loss")
     card = page.locator('[data-metric="train/loss"]')
-    held: list[Route] = []
-    page.route("**/series?*", lambda route: held.append(route))
+    held = Held(page, "**/series?*")
     dragged(page, host)
     expect(card.locator(".chart-busy")).to_be_visible()
     expect(card).to_have_attribute("aria-busy", "true")
     before = host.get_attribute("data-points")
-    for route in held:
-        route.continue_()
-    page.unroute("**/series?*")
+    page.evaluate(_POINTS_ONCE_WHOLE)
+    held.release()
 
     expect(card).to_have_attribute("aria-busy", "false")
     expect(card.locator(".chart-busy")).to_be_hidden()
-    expect(host).not_to_have_attribute("data-points", before or "")
+    assert page.evaluate("() => window.points") != before  # they are drawn by then
 
 
 def test_both_axes_may_be_logarithmic_and_the_link_keeps_the_whole_view(
@@ -132,7 +166,7 @@ def test_both_axes_may_be_logarithmic_and_the_link_keeps_the_whole_view(
     dragged(page, host)
     expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
     zoomed = host.get_attribute("data-range") or ""
-    link = page.url.split("/metrics")[1]
+    link = address(page).split("/metrics")[1]
     other = run_page(visit, link)
 
     expect(chart(other, "train/loss")).to_have_attribute("data-range", zoomed)
@@ -172,7 +206,7 @@ def test_a_fired_alert_is_a_flag_that_says_its_text_on_every_axis(
     flag = host.get_by_role("button", name="Alert: It <b>diverges</b>")
     for x in ("wall", "train/accuracy", "step"):
         x_axis(page).select_option(x)
-        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        whole(page)
         expect(flag).to_have_count(1)
         flag.hover()
         expect(host.locator(".flag-tip")).to_contain_text("at step 1700")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from podstack import MLOpsClient
 from podstack.testing import ui_store
-from podstack.testing.browser import Watch
+from podstack.testing.browser import Held, Watch, bring, painted
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
@@ -59,10 +61,9 @@ def visit(watch_at: Callable[[str], Watch], drawn: RunningServer) -> Callable[..
 
 def chart(page: Page, name: str) -> Locator:
     """The place of a metric's chart, drawn."""
-    host = page.locator(f'[data-metric="{name}"] .chart-host')
-    host.scroll_into_view_if_needed()
-    expect(host).to_have_attribute("data-state", "ready")
-    return host
+    place = f'[data-metric="{name}"] .chart-host'
+    bring(page, place)
+    return page.locator(place)
 
 
 def run_page(visit: Callable[..., Page], query: str = "") -> Page:
@@ -102,7 +103,7 @@ def test_a_drag_zooms_asks_for_the_points_between_and_a_double_click_shows_all(
     assert asked.value.status == 200
     expect(host).not_to_have_attribute("data-range", everything or "")
     expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
-    assert "zoom=" in page.url
+    expect(page).to_have_url(re.compile("zoom="))
     host.locator("canvas").dblclick()
     expect(host).to_have_attribute("data-range", everything or "")
 
@@ -181,7 +182,7 @@ def test_ten_of_the_runs_are_drawn_until_one_chooses_and_the_link_keeps_the_choi
     page.reload()
 
     expect(rail).to_have_attribute("data-drawn", "1")
-    assert "run-03" in page.url
+    expect(page).to_have_url(re.compile("run-03"))
 
 
 def test_runs_are_grouped_by_a_parameter(visit: Callable[..., Page]) -> None:
@@ -193,7 +194,7 @@ def test_runs_are_grouped_by_a_parameter(visit: Callable[..., Page]) -> None:
     )
 
     page.get_by_label("Band").select_option("std")
-    assert "group=optimizer" in page.url
+    expect(page).to_have_url(re.compile("group=optimizer"))
 
 
 def test_another_metric_is_the_x_axis(visit: Callable[..., Page]) -> None:
@@ -211,7 +212,7 @@ def test_a_run_that_is_written_moves_on_its_page(
         host = page.locator('.chart-host[data-state="ready"]').first
         before = host.get_attribute("data-points") or ""
 
-        expect(host).not_to_have_attribute("data-points", before, timeout=20_000)
+        expect(host).not_to_have_attribute("data-points", before)
 
 
 def test_a_page_of_a_live_run_asks_one_question_a_turn_for_all_of_its_charts(
@@ -220,12 +221,51 @@ def test_a_page_of_a_live_run_asks_one_question_a_turn_for_all_of_its_charts(
     with ui_store.live(tmp_path / "store") as run, RunningServer(tmp_path / "store") as server:
         page = watch_at(server.url).open(f"/projects/default/runs/{run.said}/metrics")
         page.locator('.chart-host[data-state="ready"]').first.wait_for()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
+        drawn = page.locator("[data-metric]:has([data-points])")
+        names = drawn.evaluate_all("(all) => all.map((one) => one.dataset.metric)")
+        held = Held(page, "**/series?*")
         for _ in range(3):
-            with page.expect_request(re.compile(r"/series\?")):
-                pass
+            turn = held.next()
+            painted(page)
+            assert held.waiting == []
+            (asked,) = parse_qs(urlsplit(turn.request.url).query)["names"]
+            assert sorted(json.loads(asked)) == sorted(names)
+            turn.continue_()
+        held.release()
 
-    of_charts = [url for url in asked if "/api/" in url and not url.endswith("names=%5B%5D")]
-    assert len(of_charts) == 3  # and the header's own, which asks for no points
-    assert all("/series?" in url for url in of_charts)
+
+def test_what_charts_ask_tells_the_header_too_how_the_run_is(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    with RunningServer(tmp_path / "store") as server:
+        with MLOpsClient(server.url).start_run(run_id="ends", capture=False) as run:
+            run.log_metrics({"loss": 1.0}, step=0)
+            run.flush()
+            page = watch_at(server.url).open("/projects/default/runs/ends/metrics")
+            chart(page, "loss")
+            Held(page, "**/changes?*")  # no answer of its own comes to the header
+
+        expect(page.locator("#run-status")).to_contain_text("completed")
+        page.close()
+
+
+def test_a_run_that_ends_shows_its_last_points_in_sight_and_out_of_it(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    run = MLOpsClient(tmp_path / "store").start_run(run_id="ends", capture=False)
+    names = [f"m{number:02}" for number in range(24)]
+    run.log_metrics(dict.fromkeys(names, 0.0), step=0)
+    with RunningServer(tmp_path / "store") as server:
+        page = watch_at(server.url).open("/projects/default/runs/ends/metrics")
+        for name in (names[0], names[-1], names[0]):  # each was in sight once
+            expect(chart(page, name)).to_have_attribute("data-points", "1")
+        run.log_metrics(dict.fromkeys(names, 1.0), step=1)
+        run.finish()
+        expect(page.locator("#run-status")).to_contain_text("completed")
+        for name in (names[0], names[-1]):
+            expect(chart(page, name)).to_have_attribute("data-points", "2")
+        asked = ["something"]
+        page.on("request", lambda request: asked.append(request.url))
+        while asked:  # it ends to ask: nothing for longer than a turn
+            asked.clear()
+            page.wait_for_timeout(3000)

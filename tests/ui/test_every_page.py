@@ -7,7 +7,14 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
-from podstack.testing.browser import Watch, axe_findings, overflow, settle
+from podstack.testing.browser import (
+    Watch,
+    axe_findings,
+    overflow,
+    painted,
+    resize,
+    settle,
+)
 from tests.ui.conftest import Open, Site
 from tests.ui.pages import EMPTY, PAGES, SHORT, WITHOUT_SWEEPS
 
@@ -41,8 +48,7 @@ def test_a_page_works_for_everyone(name: str, open_page: Open, site: Site) -> No
     faults += [f"dark: {finding}" for finding in axe_findings(page)]
     faults += [f"keyboard: {fault}" for fault in unreached(page)]
     faults += [f"print: {fault}" for fault in unprinted(page)]
-    page.set_viewport_size({"width": 390, "height": 844})
-    settle(page)
+    resize(page, 390, 844)
     faults += [f"phone: {fault}" for fault in overflow(page)]
 
     assert faults == []
@@ -74,6 +80,7 @@ def unreached(page: Page) -> list[str]:
 def unprinted(page: Page) -> list[str]:
     """What of a printed page is too wide, or black ink all over."""
     page.emulate_media(media="print", color_scheme="light")
+    painted(page)  # what follows the width of its place does so a frame later
     faults = overflow(page)
     page.emulate_media(media="screen")
     return faults

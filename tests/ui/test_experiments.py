@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from podstack import MLOpsClient
-from podstack.testing.browser import Watch
+from podstack.testing.browser import Held, Watch, look_again, painted, refuse
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
@@ -127,16 +127,25 @@ def test_enter_in_a_field_makes_edits_and_tags(listed: Page, own: RunningServer)
     listed.keyboard.press("Enter")  # in a text of several lines it is a line
     listed.get_by_role("textbox", name="Tags").fill("quick")
     listed.keyboard.press("Enter")
-    expect(listed.get_by_role("dialog")).to_have_count(0)
-    listed.keyboard.press("j")
+    row = listed.get_by_role("row").filter(has_text="by enter")
+    expect(row).to_be_focused()  # though it was drawn anew while the dialog was open
     listed.keyboard.press("x")
     listed.locator("#selection").get_by_role("button", name="Add tags").click()
     listed.get_by_role("textbox", name="Tags").fill("more")
     listed.keyboard.press("Enter")
 
     expect(listed.get_by_role("dialog")).to_have_count(0)
-    row = listed.get_by_role("row").filter(has_text="by enter")
     expect(row.locator(".tag")).to_have_text(["more", "quick"])
+
+
+def test_a_dialog_gives_the_focus_back_to_the_menu_s_button(listed: Page) -> None:
+    button = listed.get_by_label("Actions on words")
+    button.click()
+    listed.get_by_role("menuitem", name="Edit").click()
+    expect(listed.get_by_label("Name", exact=True)).to_be_focused()
+    listed.keyboard.press("Escape")
+
+    expect(button).to_be_focused()
 
 
 def test_choosing_moves_no_row(listed: Page) -> None:
@@ -197,7 +206,7 @@ def test_a_run_that_begins_meanwhile_is_counted(listed: Page, own: RunningServer
         run.log_metrics({"loss": 1.0}, step=0)
 
     listed.locator("#search").fill("late")
-    expect(listed.get_by_role("row").filter(has_text="late")).to_be_visible(timeout=20_000)
+    expect(listed.get_by_role("row").filter(has_text="late")).to_be_visible()
 
 
 def test_an_empty_store_teaches_six_lines_with_its_own_address(
@@ -208,3 +217,129 @@ def test_an_empty_store_teaches_six_lines_with_its_own_address(
 
         expect(page.locator(".snippet")).to_contain_text(server.url)
         page.close()
+
+
+def test_what_a_dialog_asked_for_is_asked_once(listed: Page, own: RunningServer) -> None:
+    held = Held(listed, "**/experiments", method="POST")
+    listed.keyboard.press("c")
+    listed.get_by_label("Name", exact=True).fill("twice")
+    listed.keyboard.press("Enter")
+    first = held.next()
+    listed.keyboard.press("Enter")
+    painted(listed)
+    assert held.waiting == []
+    first.continue_()
+
+    listed.wait_for_url("**/experiments/twice*")
+
+
+def test_what_fails_after_its_dialog_was_closed_is_still_told(
+    own: RunningServer, watch_at: Callable[[str], Watch]
+) -> None:
+    page = _forgiving(own, watch_at)
+    held = Held(page, "**/experiments", method="POST")
+    page.keyboard.press("c")
+    page.get_by_label("Name", exact=True).fill("refused")
+    page.keyboard.press("Enter")
+    route = held.next()
+    page.keyboard.press("Escape")
+    refuse(route)
+
+    expect(page.locator("#toasts")).to_contain_text("The store is asleep.")
+
+
+def _forgiving(own: RunningServer, watch_at: Callable[[str], Watch]) -> Page:
+    """The three, where the server may refuse."""
+    watch = watch_at(own.url)
+    watch.allowed.append("503")
+    return watch.open(f"{LIST}?q=needs")
+
+
+def test_a_look_from_before_does_not_bring_back_what_was_archived(listed: Page) -> None:
+    held = Held(listed, "**/api/**/experiments?*")
+    look_again(listed)
+    look = held.next()
+    before = look.fetch()
+    listed.get_by_label("Actions on sound").click()
+    listed.get_by_role("menuitem", name="Archive").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(2)
+    with listed.expect_response("**/api/**/experiments?*"):
+        look.fulfill(response=before)
+    painted(listed)
+
+    assert sorted(names(listed)) == ["vision", "words"]
+    listed.get_by_role("button", name="Undo").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(3)
+
+
+def test_what_comes_while_a_menu_is_open_is_drawn_after_it(
+    listed: Page, own: RunningServer
+) -> None:
+    listed.get_by_label("Actions on sound").click()
+    made = MLOpsClient(own.url).create_experiment("needs nothing")
+    with listed.expect_response("**/api/**/experiments?*"):
+        look_again(listed)
+    painted(listed)
+    expect(listed.get_by_role("menu")).to_be_visible()
+    listed.keyboard.press("Escape")
+    with listed.expect_response("**/api/**/experiments?*"):
+        look_again(listed)
+
+    expect(listed.locator("#experiments tbody tr")).to_have_count(4)
+    made.delete()
+
+
+def test_what_comes_while_a_button_is_pressed_does_not_take_the_click(
+    listed: Page, own: RunningServer
+) -> None:
+    held = Held(listed, "**/api/**/experiments?*")
+    made = MLOpsClient(own.url).create_experiment("needs a look")
+    look_again(listed)
+    look = held.next()
+    box = listed.locator("[data-tag=base]").bounding_box()
+    assert box is not None
+    listed.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    listed.mouse.down()
+    with listed.expect_response("**/api/**/experiments?*") as told:
+        look.continue_()
+    told.value.finished()
+    painted(listed)
+    listed.mouse.up()
+
+    expect(listed.locator("[data-tag=base]")).to_have_attribute("aria-pressed", "true")
+    listed.locator("[data-tag=base]").click()
+    expect(listed.locator("#experiments tbody tr")).to_have_count(4)  # it came after the press
+    made.delete()
+
+
+def test_a_notice_stays_while_the_focus_is_on_it(listed: Page) -> None:
+    listed.clock.install()
+    listed.reload()
+    listed.get_by_label("Actions on sound").click()
+    listed.get_by_role("menuitem", name="Archive").click()
+    undo = listed.get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    listed.locator(".toast").dispatch_event("pointerleave")  # the tests' own pointer is on it
+    undo.focus()
+    listed.clock.run_for(60_000)
+    undo.press("Enter")
+
+    expect(listed.get_by_label("Select sound")).to_be_visible()
+
+
+def test_what_could_not_be_tagged_keeps_its_words_and_the_others_their_undo(
+    own: RunningServer, watch_at: Callable[[str], Watch]
+) -> None:
+    page = _forgiving(own, watch_at)
+    page.get_by_label("Select sound").check()
+    page.get_by_label("Select words").check()
+    page.route("**/experiments/words*", refuse)
+    page.locator("#selection").get_by_role("button", name="Add tags").click()
+    page.get_by_role("textbox", name="Tags").fill("loud")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("alert")).to_have_text("Not tagged: words. The store is asleep.")
+    expect(page.get_by_role("textbox", name="Tags")).to_have_value("loud")
+    expect(page.get_by_role("row").filter(has_text="sound").locator(".tag")).to_have_text("loud")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("row").filter(has_text="sound").locator(".tag")).to_have_count(0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from podstack.testing.browser import settle
+from podstack.testing.browser import press_at_once, settle
 from tests.ui.conftest import Open, Site
 from tests.ui.pages import OWNED, PAGES
 
@@ -56,7 +56,8 @@ def test_the_page_of_keys_lists_the_whole_table_and_the_pages_bind_all_of_it(
     table = module(page, "core/key_table.js", "KEYS")
     assert listed(page) == {group["title"]: written(group["keys"]) for group in table.values()}
 
-    where = {"experiments": "experiments", "runs": "runs", "compare": "compare"}
+    where = {name: name for name in ("experiments", "runs", "compare")}
+    where["notes"] = "experiment notes"
     assert {*where, "everywhere", "chart", "head"} == set(table)
     for name, path in where.items():
         page.goto(site.url + site.path(PAGES[path]))
@@ -88,11 +89,11 @@ def test_a_heading_has_the_keys_that_the_list_of_its_page_tells(
     page = open_page(site.path(PAGES["runs"]))
     title = module(page, "core/key_table.js", "KEYS")["head"]["title"]
     heads = page.locator(".grid thead .head-sort")
-    first, second = heads.nth(1).inner_text(), heads.nth(2).inner_text()
+    first, second = heads.nth(1).text_content() or "", heads.nth(2).text_content() or ""
     heads.nth(1).focus()
     page.keyboard.press("Alt+ArrowRight")
     expect(heads.nth(2)).to_have_text(first)
-    assert heads.nth(1).inner_text() == second
+    expect(heads.nth(1)).to_have_text(second)
     page.keyboard.press("Alt+ArrowDown")
     expect(page.get_by_role("menu")).to_be_visible()
     page.keyboard.press("Escape")
@@ -112,15 +113,15 @@ def test_keys_do_nothing_while_somebody_types(open_page: Open, site: Site) -> No
     theme = page.locator("html").get_attribute("data-theme")
     page.locator("#search").click()
     page.keyboard.type(_LETTERS)
-    assert page.locator("#search").input_value() == _LETTERS
+    expect(page.locator("#search")).to_have_value(_LETTERS)
     page.locator("#search").fill("")
     page.locator("#new-experiment").click()
     page.get_by_label("Description").click()
     page.keyboard.type(_LETTERS)
 
-    assert page.get_by_label("Description").input_value() == _LETTERS
-    assert page.locator("dialog").count() == 1
-    assert page.locator("html").get_attribute("data-theme") == theme
+    expect(page.get_by_label("Description")).to_have_value(_LETTERS)
+    expect(page.locator("dialog")).to_have_count(1)
+    expect(page.locator("html")).to_have_attribute("data-theme", theme or "")
     assert page.url.partition("?")[0] == site.url + site.path(PAGES["experiments"])
 
 
@@ -128,12 +129,13 @@ def test_a_letter_in_a_menu_chooses_there_and_nowhere_else(open_page: Open) -> N
     page = open_page("/settings")
     theme = page.locator("html").get_attribute("data-theme")
     page.locator("#open-user").click()
+    expect(page.get_by_role("menuitem", name="Settings")).to_be_focused()
     page.keyboard.press("k")
     expect(page.get_by_role("menuitem", name="Keys")).to_be_focused()
     page.keyboard.press("t")
 
-    assert page.locator("html").get_attribute("data-theme") == theme
-    assert page.get_by_role("menu").count() == 1
+    expect(page.locator("html")).to_have_attribute("data-theme", theme or "")
+    expect(page.get_by_role("menu")).to_have_count(1)
 
 
 # Ways --------------------------------------------------------------------------------------
@@ -150,8 +152,7 @@ def test_two_runs_are_found_and_compared_without_a_pointer(open_page: Open, site
     page.wait_for_url("**/compare?**")
     settle(page)
     expect(page.locator("#main h1")).to_contain_text("ompar")
-    for key in ("g", "e"):
-        page.keyboard.press(key)
+    press_at_once(page, "ge")
 
     page.wait_for_url("**/experiments")
 

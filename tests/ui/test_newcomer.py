@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
-from podstack.testing.browser import Watch, settle
+from podstack.testing.browser import Watch, bring, settle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -66,7 +67,7 @@ def training(desk: Path) -> Iterator[str]:
 
 
 def test_a_newcomer_finds_watches_compares_explains_notes_and_shares(
-    started: str, training: str, watch_at: Callable[[str], Watch]
+    training: str, started: str, watch_at: Callable[[str], Watch]
 ) -> None:
     watch = watch_at(started)
     page = watch.context().new_page()
@@ -83,7 +84,7 @@ def test_a_newcomer_finds_watches_compares_explains_notes_and_shares(
 def finds_the_run(page: Page, name: str) -> None:
     page.get_by_role("link", name="digits").click()
     page.get_by_role("link", name=name, exact=True).click()
-    assert page.locator("h1").inner_text() == name
+    expect(page.locator("h1")).to_have_text(name)
 
 
 def sees_its_curve_move(page: Page) -> None:
@@ -101,7 +102,7 @@ def writes_a_note(page: Page) -> None:
     page.locator("#notes-text").fill("**Slow** but sure")
     page.locator("#notes-state", has_text="aved").wait_for()
     page.reload()
-    assert page.locator("#notes-preview strong").inner_text() == "Slow"
+    expect(page.locator("#notes-preview strong")).to_have_text("Slow")
 
 
 def compares_two(page: Page) -> None:
@@ -113,21 +114,22 @@ def compares_two(page: Page) -> None:
     page.get_by_role("link", name=re.compile("Compare")).click()
     page.locator("#strip[data-state=ready]").wait_for()
     settle(page)
-    assert page.locator("#params-body", has_text="hidden").count() == 1
+    expect(page.locator("#params-body", has_text="hidden")).to_have_count(1)
+
+
+# At once, for both move while the run is written.
+_TOLD = """() => ["#verdict", "#importance-body"]
+  .map((part) => document.querySelector(part).innerText)"""
 
 
 def learns_which_parameter_mattered(page: Page) -> None:
-    page.locator("#importance").scroll_into_view_if_needed()
-    page.locator("#importance-body:not([data-state=loading])").wait_for()
+    bring(page, "#importance-body", "")
     page.get_by_role("link", name="Compare all runs of digits").click()
     page.locator("#verdict a[href='#importance']").wait_for()
-    told = page.locator("#verdict").inner_text()
-    page.locator("#importance").scroll_into_view_if_needed()
-    page.locator("#importance-body[data-state=ready]").wait_for()
+    bring(page, "#importance-body")
+    told, shown = page.evaluate(_TOLD)
     assert "explains" in told, told
-    assert told.partition(" · ")[0].removeprefix("What mattered: ") in (
-        page.locator("#importance-body").inner_text()
-    )
+    assert told.partition(" · ")[0].removeprefix("What mattered: ") in shown
 
 
 def sees_the_same(page: Page, colleague: Page) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -69,6 +70,51 @@ def test_results_have_curves_and_how_far_the_best_run_is(strict: Watch, rivals: 
     expect(page.locator(".run-place")).to_have_text(re.compile(r"best 0\.68, 3rd of 3"))
     row.get_by_role("link").click()
     expect(page.locator("[data-metric]")).to_have_count(1)
+
+
+def test_place_and_distance_to_the_best_move_while_the_run_writes(
+    strict: Watch, own: RunningServer
+) -> None:
+    client = MLOpsClient(own.url)
+    client.create_experiment("climb")
+    for name, accuracy in (("low", 0.5), ("high", 0.9)):
+        with client.start_run(experiment="climb", name=name, capture=False) as run:
+            run.log_metrics({"val_acc": accuracy}, step=0)
+    with client.start_run(experiment="climb", name="climber", capture=False) as run:
+        run.log_metrics({"val_acc": 0.4}, step=0)
+        run.flush()
+        page = opened(strict, run)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        page.evaluate("() => { window.isSame = true; }")
+        place, delta = page.locator("#run-place"), page.locator("#results .delta")
+        expect(place).to_have_text("best 0.4, 3rd of 3 on val_acc")
+        expect(delta).to_have_text(re.compile(r"^−0\.5\s+worse$"))
+        run.log_metrics({"val_acc": 0.7}, step=1)
+        expect(place).to_have_text("best 0.7, 2nd of 3 on val_acc")
+        expect(delta).to_have_text(re.compile(r"^−0\.2\s+worse$"))
+        assert {path.rsplit("/", 1)[1] for path in asked} <= {
+            "changes", "console", "metrics", "series"
+        }  # fmt: skip
+        run.log_metrics({"val_acc": 0.95}, step=2)
+        expect(place).to_have_text("best 0.95, best of 3 on val_acc")
+        expect(delta).to_have_count(0)  # there is nobody better, and no parent
+
+        assert page.evaluate("() => window.isSame")
+
+
+def test_the_place_moves_beside_the_curves_too(strict: Watch, own: RunningServer) -> None:
+    client = MLOpsClient(own.url)
+    client.create_experiment("beside")
+    with client.start_run(experiment="beside", capture=False) as run:
+        run.log_metrics({"val_acc": 0.5}, step=0)
+    with client.start_run(experiment="beside", capture=False) as run:
+        run.log_metrics({"val_acc": 0.4}, step=0)
+        run.flush()
+        place = opened(strict, run, "/metrics").locator("#run-place")
+        expect(place).to_have_text("best 0.4, 2nd of 2 on val_acc")
+        run.log_metrics({"val_acc": 0.7}, step=1)
+        expect(place).to_have_text("best 0.7, best of 2 on val_acc")
 
 
 def test_compare_with_offers_the_best_run_first(strict: Watch, rivals: list[Run]) -> None:
@@ -159,9 +205,9 @@ def test_output_and_results_move_while_another_process_writes(
         for line in ("one", "two"):
             child.stdin.write(f"{line}\n")
             child.stdin.flush()
-            expect(page.locator("#console")).to_contain_text(f"said {line}", timeout=20_000)
+            expect(page.locator("#console")).to_contain_text(f"said {line}")
         row = page.locator('#results tr[data-name="loss"]')
-        expect(row.locator('[data-part="last"]')).to_have_text("0.5", timeout=20_000)
+        expect(row.locator('[data-part="last"]')).to_have_text("0.5")
         expect(row.locator(".spark")).to_be_visible()
 
         assert page.evaluate("() => window.isSame")

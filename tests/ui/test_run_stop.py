@@ -19,7 +19,7 @@ import sys, time
 from podstack import MLOpsClient
 with MLOpsClient(sys.argv[1]).start_run(run_id="live", capture=False) as run:
     print("begun", flush=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not run.should_stop and time.monotonic() < deadline:
         time.sleep(0.1)
     print("stopped" if run.should_stop else "late", flush=True)

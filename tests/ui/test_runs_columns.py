@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from podstack import MLOpsClient
+from podstack.testing.browser import Fingers, address, query, settle
 from podstack.testing.podstack_server import RunningServer
 
 if TYPE_CHECKING:
@@ -71,10 +73,6 @@ def _keys(page: Page) -> list[str]:
     return [head.get_attribute("data-key") or "" for head in heads]
 
 
-def _query(page: Page) -> dict[str, Any]:
-    return parse_qs(urlsplit(page.url).query)
-
-
 def _menu(page: Page, key: str, item: str) -> None:
     _head(page, key).hover()
     _head(page, key).locator(".head-menu").click()
@@ -102,7 +100,7 @@ def test_a_metric_column_switches_to_its_best_value_and_the_link_says_so(table: 
     _menu(table, _ACC, "Best (highest)")
 
     expect(_head(table, f"{_ACC}.max")).to_have_text("val_acc max▾")
-    assert f"{_ACC}.max" in json.loads(_query(table)["cols"][0])
+    assert f"{_ACC}.max" in json.loads(query(table)["cols"][0])
     row = table.locator("tr[data-run]", has_text="run-149")
     expect(row).to_contain_text("★0.745")
     expect(row.locator(".is-best", has_text="0.745")).to_have_css("font-weight", "600")
@@ -111,7 +109,7 @@ def test_a_metric_column_switches_to_its_best_value_and_the_link_says_so(table: 
     _head(table, f"{_ACC}.max").locator(".head-sort").click()
     _menu(table, f"{_ACC}.max", "Lowest")  # the order follows the figure that it is by
 
-    assert _query(table)["sort"] == [f"-{_ACC}.min"]
+    assert query(table)["sort"] == [f"-{_ACC}.min"]
     expect(_head(table, f"{_ACC}.min")).to_have_attribute("aria-sort", "descending")
 
 
@@ -124,7 +122,7 @@ def test_a_column_is_carried_by_mouse_or_keys_and_is_not_sorted_by_it(table: Pag
     table.mouse.up()
 
     assert _keys(table)[:3] == ["name", _ACC, "status"]
-    assert "sort" not in _query(table)
+    assert "sort" not in query(table)
     table.reload()
     expect(_head(table, _ACC)).to_be_visible()
     before = _keys(table)
@@ -148,6 +146,85 @@ def test_a_column_is_carried_by_mouse_or_keys_and_is_not_sorted_by_it(table: Pag
     expect(table.get_by_role("menu")).to_have_count(0)
 
 
+_BOX = """() => {
+    const box = document.querySelector(".grid-scroll");
+    const rows = document.querySelectorAll("#runs tbody tr[data-run]");
+    return [box, rows[rows.length - 1]].map((one) => one.getBoundingClientRect().bottom);
+}"""  # asked at once, for rows are drawn anew while they are looked at
+
+
+def test_the_box_of_the_table_ends_with_its_rows(
+    site: Site, watch_at: Callable[[str], Watch]
+) -> None:
+    for width in (1440, 800, 390):
+        page = site.open(watch_at, width=width)
+        rows = page.locator("#runs tbody tr[data-run]")
+        whole, last = page.evaluate(_BOX)
+        assert whole < last  # more rows than have room
+        page.locator("#q").fill("run-14")
+        expect(rows).to_have_count(10)
+        few, last = page.evaluate(_BOX)
+        assert last - 2 <= few <= last + 20  # a scrollbar's height
+        assert few < whole
+        page.locator("#q").fill("")
+        expect(page.locator("#count")).to_have_text(f"{_RUNS} runs")
+        assert page.evaluate(_BOX)[0] == whole
+        page.context.close()
+
+
+def _order_row(page: Page, key: str) -> Locator:
+    return page.locator(f'.order-row[data-key="{key}"]')
+
+
+def test_the_dialog_carries_columns_and_says_where_they_went(table: Page) -> None:
+    table.get_by_role("button", name="Columns", exact=True).click()
+    said = table.locator(".column-order [role=status]")
+    before = _keys(table)
+    x, y = _middle(_order_row(table, _ACC))
+    top = _middle(_order_row(table, "status"))[1]
+    table.mouse.move(x, y)
+    table.mouse.down()
+    table.mouse.move(x, top - 8, steps=4)
+    table.keyboard.press("Escape")  # lets go of the row, and leaves the dialog open
+    table.mouse.up()
+    assert _keys(table) == before
+    table.mouse.move(x, y)
+    table.mouse.down()
+    table.mouse.move(x, top - 8, steps=4)
+    table.mouse.up()
+    expect(said).to_have_text(re.compile("^val_acc: column 1 of "))
+    others = [key for key in before if key not in ("name", _ACC)]
+    assert [key for key in _keys(table) if key != "name"] == [_ACC, *others]
+    assert json.loads(query(table)["cols"][0])[:2] == [_ACC, "status"]
+
+    _order_row(table, _ACC).get_by_role("button", name="Move val_acc down").focus()
+    table.keyboard.press("Alt+ArrowDown")
+    expect(said).to_have_text(re.compile("^val_acc: column 2 of "))
+    table.keyboard.press("Enter")  # the button that has the focus does the same
+    expect(said).to_have_text(re.compile("^val_acc: column 3 of "))
+    table.get_by_label("Move status up").press("Alt+ArrowUp")
+    expect(said).to_have_text(re.compile("^Status: column 1 of .*the first$"))
+    table.locator(".column-list").get_by_label("val_acc", exact=True).uncheck()
+    expect(_order_row(table, _ACC)).to_have_count(0)
+
+
+def test_a_finger_carries_a_column_in_the_dialog(
+    site: Site, watch_at: Callable[[str], Watch]
+) -> None:
+    page = watch_at(site.server.url).context(touch=True, width=820).new_page()
+    page.goto(f"{site.server.url}/projects/default/experiments/columns")
+    settle(page)
+    page.get_by_role("button", name="Columns", exact=True).click()
+    row = _order_row(page, _LOSS)
+    row.scroll_into_view_if_needed()
+    start = _middle(row.locator(".grip"))
+    y = _middle(_order_row(page, "created"))[1]
+    Fingers(page).slide([start], [(start[0], y - 6)])
+
+    expect(page.locator(".order-row").nth(1)).to_have_attribute("data-key", _LOSS)
+    assert json.loads(query(page)["cols"][0])[:3] == ["status", _LOSS, "created"]
+
+
 def test_a_pinned_column_stays_in_sight_while_the_others_go_by(
     site: Site, watch_at: Callable[[str], Watch]
 ) -> None:
@@ -158,7 +235,7 @@ def test_a_pinned_column_stays_in_sight_while_the_others_go_by(
     table.locator(".grid-scroll").evaluate("box => { box.scrollLeft = 200 }")
 
     assert _head(table, _ACC).bounding_box() == before
-    assert json.loads(_query(table)["pins"][0]) == [_ACC]
+    assert json.loads(query(table)["pins"][0]) == [_ACC]
 
 
 def test_a_width_drawn_by_hand_is_kept_and_bars_are_drawn_on_request(table: Page) -> None:
@@ -181,11 +258,16 @@ def test_a_width_drawn_by_hand_is_kept_and_bars_are_drawn_on_request(table: Page
     _menu(table, "params.lr", "Bars")
 
     expect(table.locator("td.has-bar").first).to_be_visible()
-    assert json.loads(_query(table)["bars"][0]) == ["params.lr"]
+    assert json.loads(query(table)["bars"][0]) == ["params.lr"]
     shares = table.locator("td.has-bar").evaluate_all(
         "cells => cells.map(cell => cell.style.getPropertyValue('--bar'))"
     )
     assert {"3.0%", "100.0%", "51.5%"} <= set(shares)  # 1e-4, 1 and 1e-2: by orders of magnitude
+
+
+def _until_told(page: Page) -> None:
+    """Wait until the address says what is selected: a script that comes late puts many in it."""
+    page.wait_for_function("() => new URLSearchParams(location.search).has('sel')")
 
 
 def test_a_selection_of_many_is_in_the_link_and_survives_it(
@@ -194,8 +276,10 @@ def test_a_selection_of_many_is_in_the_link_and_survives_it(
     table.get_by_label("Select all runs shown").check()
     table.get_by_label("Select run-149").click()
     expect(table.locator("#compare")).to_have_text("Compare (149)")
-    assert "runs" not in _query(table)
-    other = site.open(watch_at, f"?{urlsplit(table.url).query}")  # a colleague's browser
+    _until_told(table)
+    assert "runs" not in query(table)
+    link = f"?{urlsplit(address(table)).query}"
+    other = site.open(watch_at, link)  # a colleague's browser
 
     expect(other.locator("#compare")).to_have_text("Compare (149)")
     expect(other.get_by_label("Select run-149")).not_to_be_checked()
@@ -215,6 +299,7 @@ def test_a_selection_that_no_link_can_hold_survives_a_reload_of_its_tab(
     table.locator("#q").fill("run-004")
     table.get_by_label("Select run-004").click()
     expect(table.locator("#compare")).to_have_text("Compare (121)")
+    _until_told(table)
     table.reload()
 
     expect(table.locator("#compare")).to_have_text("Compare (121)")
@@ -244,6 +329,7 @@ client = MLOpsClient(sys.argv[1])
 with client.start_run(experiment="columns", name="live", capture=False) as run:
     for line in sys.stdin:  # a value for each line that the test writes
         run.log_metrics({"val_acc": float(line)}, step=0 if float(line) < 1 else 1)
+        run.flush()
         with client.start_run(experiment="columns", name="newcomer", capture=False) as other:
             other.log_metrics({"val_acc": 2.0})
         print("written", flush=True)
@@ -254,7 +340,7 @@ def test_nothing_moves_below_the_pointer_while_a_process_writes(
     site: Site, watch_at: Callable[[str], Watch]
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", _WRITES, str(site.store)],
+        [sys.executable, "-c", _WRITES, site.server.url],  # which then knows of it at once
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -271,7 +357,7 @@ def test_nothing_moves_below_the_pointer_while_a_process_writes(
         print(1.5, file=writer.stdin, flush=True)  # it would be the first of all now
 
         fresh = table.locator("#fresh")
-        expect(fresh).to_have_text("1 new run – show", timeout=30_000)
+        expect(fresh).to_have_text("1 new run – show")
         assert names.all_inner_texts() == before
         assert places == [
             table.locator("#delete").bounding_box(),

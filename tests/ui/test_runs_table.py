@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from podstack import MLOpsClient
+from podstack.testing.browser import Held, look_again, painted, query, refuse
 from podstack.testing.podstack_server import RunningServer
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Sixty:
 @pytest.fixture(scope="module")
 def sixty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sixty]:
     folder = tmp_path_factory.mktemp("sixty")
+    """Its client writes through the server, which so knows at once of what was written."""
     client = MLOpsClient(folder / "store")
     experiment = client.create_experiment("sixty")
     for number in range(_RUNS):
@@ -53,7 +56,7 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sixty]:
             run.log_metrics({"val_acc": 0.3 + number / 100})
     environment = {"PODSTACK_CACHE": str(folder / "cache")}
     with RunningServer(folder / "store", environment=environment) as server:
-        yield Sixty(server, client, experiment.id)
+        yield Sixty(server, MLOpsClient(server.url), experiment.id)
 
 
 @pytest.fixture
@@ -63,10 +66,6 @@ def table(sixty: Sixty, watch_at: Callable[[str], Watch]) -> Page:
 
 def _names(page: Page) -> list[str]:
     return page.locator("#runs .name-cell a").all_inner_texts()
-
-
-def _query(page: Page) -> dict[str, Any]:
-    return parse_qs(urlsplit(page.url).query)
 
 
 def _waits_for(page: Page, rows: int) -> None:
@@ -81,7 +80,7 @@ def test_a_filter_leaves_the_runs_that_fit_and_stays_in_the_link(table: Page) ->
     table.wait_for_url("**q=*")
     table.reload()
     _waits_for(table, 5)
-    assert table.locator("#q").input_value() == "val_acc > 0.8 and optimizer = adamw"
+    expect(table.locator("#q")).to_have_value("val_acc > 0.8 and optimizer = adamw")
 
 
 def test_a_part_that_cannot_be_read_is_underlined_and_taken_as_words(table: Page) -> None:
@@ -89,7 +88,7 @@ def test_a_part_that_cannot_be_read_is_underlined_and_taken_as_words(table: Page
     table.locator("#q").blur()
 
     table.locator("#filter-note", has_text="expected").wait_for()
-    assert table.locator(".filter-ghost u").inner_text() == "lr >"
+    expect(table.locator(".filter-ghost u")).to_have_text("lr >")
     table.get_by_role("button", name="lr > ×").click()
     _waits_for(table, 30)
 
@@ -105,7 +104,7 @@ def test_completion_writes_names_operators_and_values(table: Page) -> None:
     box.press("ArrowDown")
     box.press("Enter")
 
-    assert box.input_value() == "optimizer = adamw "
+    expect(box).to_have_value("optimizer = adamw ")
     _waits_for(table, 30)
 
 
@@ -113,25 +112,25 @@ def test_a_head_sorts_by_its_column_best_first_and_says_so(table: Page) -> None:
     table.get_by_role("button", name="val_acc", exact=True).click()
 
     head = table.locator('th[data-key="metrics.val_acc"]')
-    assert head.get_attribute("aria-sort") == "descending"
+    expect(head).to_have_attribute("aria-sort", "descending")
     assert _names(table)[0] == "run-59"
-    assert table.locator(".is-best").first.inner_text() == "★0.89"
+    expect(table.locator(".is-best").first).to_have_text("★0.89")
     table.get_by_role("button", name="val_acc", exact=True).click()
-    assert head.get_attribute("aria-sort") == "ascending"
+    expect(head).to_have_attribute("aria-sort", "ascending")
     assert _names(table)[0] == "run-00"
-    assert _query(table)["sort"] == ["metrics.val_acc"]
+    assert query(table)["sort"] == ["metrics.val_acc"]
 
 
 def test_shift_selects_a_range_that_survives_a_sort_and_goes_to_compare(table: Page) -> None:
     table.locator("tr[data-run] td.pick").nth(1).click()
     table.locator("tr[data-run] td.pick").nth(4).click(modifiers=["Shift"])
 
-    assert table.locator("#compare").inner_text() == "Compare (4)"
+    expect(table.locator("#compare")).to_have_text("Compare (4)")
     table.get_by_role("button", name="Name").click()
-    assert table.locator("#compare").inner_text() == "Compare (4)"
+    expect(table.locator("#compare")).to_have_text("Compare (4)")
     target = table.locator("#compare").get_attribute("href") or ""
     assert len(json.loads(parse_qs(urlsplit(target).query)["runs"][0])) == 4
-    assert len(json.loads(_query(table)["runs"][0])) == 4
+    assert len(json.loads(query(table)["runs"][0])) == 4
 
 
 def test_only_rows_in_sight_are_in_the_document_and_keys_reach_the_others(table: Page) -> None:
@@ -141,7 +140,7 @@ def test_only_rows_in_sight_are_in_the_document_and_keys_reach_the_others(table:
     table.keyboard.press("x")
 
     assert _names(table)[-1] == "run-00"
-    assert table.locator('tr[aria-selected="true"] a').inner_text() == "run-00"
+    expect(table.locator('tr[aria-selected="true"] a')).to_have_text("run-00")
     table.keyboard.press("Enter")
     table.wait_for_url("**/runs/*")
 
@@ -163,7 +162,7 @@ def test_keys_reach_the_filter_the_selection_help_and_compare(table: Page) -> No
         table.keyboard.press(key)
 
     table.wait_for_url("**/compare?runs=*")
-    assert len(json.loads(_query(table)["runs"][0])) == 2
+    assert len(json.loads(query(table)["runs"][0])) == 2
 
 
 _SCROLLED = """async ([to, mark]) => {
@@ -211,7 +210,7 @@ def test_columns_are_chosen_in_a_dialog_and_kept_in_the_link(table: Page) -> Non
     keys = [head.get_attribute("data-key") for head in heads.all()]
     assert keys[:2] == ["name", "params.lr"]
     assert "params.optimizer" not in keys
-    assert json.loads(_query(table)["pins"][0]) == ["params.lr"]
+    assert json.loads(query(table)["pins"][0]) == ["params.lr"]
 
 
 def test_groups_have_a_count_and_fold(table: Page) -> None:
@@ -219,7 +218,7 @@ def test_groups_have_a_count_and_fold(table: Page) -> None:
 
     assert table.locator(".fold").first.inner_text().endswith(" 30")
     table.locator(".fold").first.click()
-    assert table.locator(".fold").count() == 2
+    expect(table.locator(".fold")).to_have_count(2)
 
 
 def test_exported_cells_are_never_formulas(table: Page) -> None:
@@ -255,7 +254,7 @@ def test_new_runs_wait_until_they_are_asked_for(sixty: Sixty, table: Page) -> No
     run.finish()
 
     fresh = table.locator("#fresh")
-    fresh.get_by_text("1 new run – show").wait_for(timeout=30_000)
+    fresh.get_by_text("1 new run – show").wait_for()
     assert _names(table)[0] == first
     fresh.click()
     table.get_by_role("link", name="newcomer").wait_for()
@@ -263,3 +262,84 @@ def test_new_runs_wait_until_they_are_asked_for(sixty: Sixty, table: Page) -> No
     table.get_by_role("button", name="Delete").click()
     table.get_by_text("One run deleted").wait_for()
     _waits_for(table, _RUNS)
+
+
+def test_what_failed_is_still_told_when_something_is_new(
+    sixty: Sixty, watch_at: Callable[[str], Watch]
+) -> None:
+    watch = watch_at(sixty.server.url)
+    watch.allowed.append("503")
+    page = watch.open(sixty.path)
+    page.route("**/table?*filter=*", refuse)
+    page.locator("#q").fill("notes contains 'x'")  # the page is not told notes
+    expect(page.locator("#runs")).to_contain_text("The store is asleep.")
+    with sixty.client.start_run(experiment_id=sixty.experiment, name="new", capture=False) as run:
+        run.log_metrics({"val_acc": 0.1})
+    with page.expect_response("**/table?*since=*"):
+        look_again(page)
+    painted(page)
+    run.delete()
+
+    expect(page.locator("#runs")).to_contain_text("The store is asleep.")
+
+
+def test_undo_of_a_deletion_leaves_what_was_selected_since(table: Page) -> None:
+    table.locator("td.pick").nth(1).click()
+    table.locator("#delete").click()
+    expect(table.get_by_text("One run deleted")).to_be_visible()
+    expect(table.locator("#count")).to_have_text("59 runs")
+    table.locator("td.pick").nth(5).click()
+    table.get_by_role("button", name="Undo").click()
+    expect(table.locator("#count")).to_have_text("60 runs")
+
+    expect(table.locator("#compare")).to_have_text("Compare (1)")
+
+
+def test_the_first_run_of_an_experiment_appears_by_itself(
+    sixty: Sixty, watch_at: Callable[[str], Watch]
+) -> None:
+    home = sixty.client.create_experiment("none yet")
+    page = watch_at(sixty.server.url).open(f"/projects/default/experiments/{home.id}")
+    expect(page.locator("#runs")).to_contain_text("No runs yet")
+    with sixty.client.start_run(experiment_id=home.id, name="the first", capture=False):
+        pass
+    look_again(page)
+
+    expect(page.locator("#runs tr[data-run]")).to_have_count(1)
+
+
+def test_a_look_from_before_does_not_change_a_newer_table(
+    sixty: Sixty, watch_at: Callable[[str], Watch]
+) -> None:
+    home = sixty.client.create_experiment("renamed")
+    with sixty.client.start_run(experiment_id=home.id, name="before", capture=False) as run:
+        pass
+    page = watch_at(sixty.server.url).open(f"/projects/default/experiments/{home.id}")
+    held = Held(page, "**/table?*since=*")
+    run.add_tags("one")
+    look_again(page)
+    look = held.next()
+    before = look.fetch()
+    page.locator("td.pick").first.click()
+    page.locator("#tag").click()
+    page.get_by_role("textbox", name="Tags").fill("two")
+    page.keyboard.press("Enter")
+    tags = page.locator("#runs tr[data-run] .tag")
+    expect(tags).to_have_text(["one", "two"])
+    with page.expect_response("**/table?*since=*"):
+        look.fulfill(response=before)
+    painted(page)
+
+    expect(tags).to_have_text(["one", "two"])
+
+
+def test_times_are_those_of_the_server_where_the_browser_s_clock_is_wrong(
+    sixty: Sixty, watch_at: Callable[[str], Watch]
+) -> None:
+    page = watch_at(sixty.server.url).context().new_page()
+    page.add_init_script("const real = Date.now; Date.now = () => real() + 40 * 86400e3;")
+    page.goto(sixty.server.url + sixty.path)
+    _waits_for(page, _RUNS)
+
+    started = page.locator("tr[data-run]").first
+    expect(started).to_contain_text(re.compile(r"just now|\d+ (s|min) ago"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from podstack.testing import ui_store
 from podstack.testing.browser import Watch, axe_findings, settle
@@ -70,7 +71,7 @@ def test_two_replicas_in_turn_serve_every_page(
             page.goto(site.path(template), wait_until="load")
             settle(page)
 
-            assert page.locator("[data-state=error]").count() == 0, template
+            expect(page.locator("[data-state=error]")).to_have_count(0)
 
     assert min(balancer.counts.values()) > len(PAGES)
 
@@ -105,12 +106,12 @@ def test_a_page_that_one_may_not_see_looks_like_one_that_is_not_there(
 
         assert answer is not None
         assert answer.status == 404
-        assert page.locator("main h1").count() == 1
+        expect(page.locator("main h1")).to_have_count(1)
 
 
 def test_a_page_that_is_not_there_keeps_the_shell(open_page: Open, watch: Watch) -> None:
     watch.allowed.append("404")
     page = open_page("/projects/default/runs/no-such-run")
 
-    assert page.locator("main h1").count() == 1
+    expect(page.locator("main h1")).to_have_count(1)
     assert page.locator("a[href*='/experiments']").count() > 0

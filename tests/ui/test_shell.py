@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Page, expect
 
-from podstack.testing.browser import Watch
+from podstack.testing.browser import Held, Watch, painted, refuse
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
@@ -27,6 +28,70 @@ def test_the_palette_finds_by_a_few_letters_and_opens_by_enter(
     page.keyboard.press("Enter")
 
     expect(page).to_have_title("Keys · podstack")
+
+
+def test_enter_in_the_palette_waits_for_what_was_typed(open_page: Callable[..., Page]) -> None:
+    page = open_page("/projects/default/experiments")
+    held = Held(page, "**/search?*")
+    page.keyboard.press("Control+k")
+    expect(page.locator(".palette [aria-selected=true]")).to_contain_text("Experiments")
+    page.get_by_role("combobox", name="Search everything").fill("image-classifier")
+    page.keyboard.press("Enter")
+    held.next().continue_()
+    held.release()  # where one was asked before Enter, Enter asks anew
+
+    page.wait_for_url("**/experiments/image-classifier*")
+
+
+def test_the_palette_keeps_nothing_that_was_found_for_other_words(
+    watch: Watch, open_page: Callable[..., Page]
+) -> None:
+    watch.allowed.append("503")
+    page = open_page("/projects/default/experiments")
+    page.route("**/search?*", refuse)
+    page.keyboard.press("Control+k")
+    expect(page.locator(".palette [role=option]")).not_to_have_count(0)
+    page.get_by_role("combobox", name="Search everything").fill("image-classifier")
+
+    expect(page.get_by_text("The store is asleep.")).to_be_visible()
+    expect(page.locator(".palette [role=option]")).to_have_count(0)
+
+
+def test_a_menu_that_the_server_refuses_says_why(
+    watch: Watch, open_page: Callable[..., Page]
+) -> None:
+    watch.allowed.append("503")
+    page = open_page("/settings")
+    page.route("**/api/v1/projects", refuse)
+    page.locator("#open-project").click()
+
+    expect(page.locator("#toasts")).to_contain_text("The store is asleep.")
+
+
+def test_a_menu_that_is_asked_for_twice_is_there_once(open_page: Callable[..., Page]) -> None:
+    page = open_page("/settings")
+    held = Held(page, "**/api/v1/projects")
+    page.locator("#open-project").click()
+    page.locator("#open-project").click()
+    held.next().continue_()
+    painted(page)
+    assert held.waiting == []  # a second answer would open it again, whatever one does by then
+    expect(page.get_by_role("menuitemradio", name="default").last).to_be_focused()
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("menu")).to_have_count(0)
+
+
+def test_an_icon_that_does_not_come_is_no_error(
+    watch: Watch, open_page: Callable[..., Page]
+) -> None:
+    watch.allowed.append("503")
+    page = watch.context().new_page()
+    page.route("**/icons/*.svg", refuse)
+    page.goto("/projects/default/experiments/image-classifier/charts")
+    expect(page.locator(".rail-eye").first).to_be_visible()
+
+    expect(page.locator("parsererror")).to_have_count(0)
 
 
 def test_the_theme_is_kept_over_pages(open_page: Callable[..., Page]) -> None:
@@ -57,6 +122,7 @@ def test_the_user_menu_goes_by_arrows_and_gives_the_focus_back(
 ) -> None:
     page = open_page("/settings")
     page.locator("#open-user").click()
+    expect(page.get_by_role("menuitem", name="Settings")).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("menuitem", name="Keys")).to_be_focused()
     page.keyboard.press("Escape")
@@ -72,6 +138,12 @@ def guarded(tmp_path: Path) -> Iterator[RunningServer]:
         yield server
 
 
+def _at_settings(page: Page) -> None:
+    """Wait until they are there, with the scripts that make their buttons do something."""
+    page.wait_for_url("**/settings")
+    expect(page).to_have_title("Settings · podstack")
+
+
 def test_a_token_leads_on_to_the_page_that_was_wanted_and_out_again(
     watch_at: Callable[[str], Watch], guarded: RunningServer
 ) -> None:
@@ -80,8 +152,9 @@ def test_a_token_leads_on_to_the_page_that_was_wanted_and_out_again(
     page.get_by_label("Token").fill(guarded.admin)
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(f"{guarded.url}/projects/default/search?q=a")
-    page.goto(f"{guarded.url}/login?next=/settings")  # straight on, for there is a session
-    expect(page).to_have_title("Settings · podstack")
+    straight_on = f"{guarded.url}/login?next=/settings"
+    page.goto(straight_on, wait_until="commit")  # it leaves at once, for there is a session
+    _at_settings(page)
     page.locator("#open-user").click()
     page.get_by_role("menuitem", name="Log out").click()
 
@@ -111,6 +184,7 @@ def test_a_new_token_is_shown_once_and_can_be_revoked(
     page.goto(f"{guarded.url}/login?next=/settings")
     page.get_by_label("Token").fill(guarded.admin)
     page.get_by_role("button", name="Log in").click()
+    _at_settings(page)
     page.get_by_role("button", name="New token").click()
     page.get_by_label("User").fill("ann")
     page.get_by_role("button", name="Create").click()
@@ -121,6 +195,39 @@ def test_a_new_token_is_shown_once_and_can_be_revoked(
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
 
     expect(row).to_contain_text("revoked")
+
+
+def test_a_token_that_could_not_be_revoked_says_why(
+    watch_at: Callable[[str], Watch], guarded: RunningServer
+) -> None:
+    watch = watch_at(guarded.url)
+    watch.allowed.append("503")
+    page = watch.context().new_page()
+    page.goto(f"{guarded.url}/login?next=/settings")
+    page.get_by_label("Token").fill(guarded.admin)
+    page.get_by_role("button", name="Log in").click()
+    page.route("**/tokens/*", refuse)
+    page.get_by_role("button", name="Revoke").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+
+    expect(page.locator("#toasts")).to_contain_text("The store is asleep.")
+
+
+def test_a_link_that_the_server_could_not_look_at_is_good_still(
+    watch_at: Callable[[str], Watch], guarded: RunningServer
+) -> None:
+    watch = watch_at(guarded.url)
+    watch.allowed += ["503", "401"]
+    page = watch.context().new_page()
+    page.route("**/session/code", refuse)
+    page.goto(f"{guarded.url}/login#a-code")
+    expect(page.locator("#problem")).to_have_text("The store is asleep.")
+    expect(page).to_have_url(re.compile("#a-code$"))
+    page.unroute("**/session/code")
+    page.reload()
+
+    expect(page.locator("#problem")).to_contain_text("not good here")
+    expect(page).not_to_have_url(re.compile("#a-code$"))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser
 
-from podstack.testing.browser import Watch, axe_findings, overflow
+from podstack.testing.browser import Watch, axe_findings, overflow, painted
 
 pytestmark = pytest.mark.ui
 
@@ -45,7 +45,7 @@ def bad_url() -> Iterator[str]:
 
 def test_reports_errors_and_failed_answers_are_problems(browser: Browser, bad_url: str) -> None:
     watch = Watch(browser, bad_url)
-    watch.open("/")
+    painted(watch.open("/"))
     watch.close()
 
     with pytest.raises(AssertionError) as raised:

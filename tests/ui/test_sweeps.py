@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from podstack import MLOpsClient
 from podstack.sweeps.sweep import Sweep
-from podstack.testing.browser import Watch
+from podstack.testing.browser import Held, Watch, bring, look_again, painted, refuse
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.stage import DEADLINE
 
 pytestmark = pytest.mark.ui
 
@@ -203,6 +204,53 @@ def test_ranges_that_runs_had_become_rows(opened: Opened) -> None:
     ]  # fmt: skip
 
 
+def test_ranges_that_are_asked_for_early_are_waited_for(
+    watch_at: Callable[[str], Watch], swept: Swept
+) -> None:
+    held: list[Route] = []
+    page = watch_at(swept.server.url).context().new_page()
+    page.route("**/ranges", lambda route: held.append(route))
+    with page.expect_request("**/ranges"):
+        page.goto(f"{swept.server.url}/projects/default/sweeps/new?experiment=digits")
+    page.click("#sweep-ranges")
+    page.click("#sweep-ranges")
+    painted(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    held[0].continue_()
+    painted(page)
+
+    expect(page.get_by_role("dialog").get_by_label("n", exact=True)).to_be_visible()
+
+
+def test_a_name_that_is_typed_early_gets_its_range_when_it_is_told(
+    watch_at: Callable[[str], Watch], swept: Swept
+) -> None:
+    page = watch_at(swept.server.url).context().new_page()
+    held = Held(page, "**/ranges")
+    page.goto(f"{swept.server.url}/projects/default/sweeps/new?experiment=digits")
+    route = held.next()
+    page.locator("[name=p-name]").fill("lr")
+    page.keyboard.press("Tab")
+    route.continue_()
+
+    expect(page.locator("[name=p-max]")).to_have_value("0.5")
+
+
+def test_ranges_that_cannot_be_told_are_no_claim_that_there_are_none(
+    watch_at: Callable[[str], Watch], swept: Swept
+) -> None:
+    watch = watch_at(swept.server.url)
+    watch.allowed.append("503")
+    page = watch.context().new_page()
+    page.route("**/ranges", refuse)
+    page.goto(f"{swept.server.url}/projects/default/sweeps/new?experiment=digits")
+    expect(page.get_by_text("The store is asleep.")).to_be_visible()
+    page.unroute("**/ranges")
+    page.click("#sweep-ranges")
+
+    expect(page.get_by_role("dialog").get_by_label("n", exact=True)).to_be_visible()
+
+
 def test_a_created_sweep_opens_its_monitor_and_moves_as_a_worker_works(
     opened: Opened, swept: Swept, tmp_path: Path
 ) -> None:
@@ -217,15 +265,19 @@ def test_a_created_sweep_opens_its_monitor_and_moves_as_a_worker_works(
     expect(page.locator("#sweep-progress")).to_contain_text("No trial has begun")
     id = page.url.rsplit("/", 1)[1]
     assert id in page.inner_text("#sweep-progress pre")
+    polls: list[str] = []
+    question = f"/api/v1/projects/default/sweeps/{id}"
+    page.on("request", lambda sent: polls.append(sent.url.partition(question)[2]))
     with subprocess.Popen([sys.executable, "-c", LOOP, swept.server.url, id], cwd=tmp_path) as loop:
         page.wait_for_selector("#trials[data-rows='4']")
-        assert loop.wait(20) == 0
+        assert loop.wait(DEADLINE) == 0
 
     expect(page.locator("#sweep-status")).to_have_text("completed")
     expect(page.locator("#sweep-progress")).to_contain_text("4 of 4 trials over")
     expect(page.locator("#best")).to_contain_text("val_acc")
     expect(page.locator("#history")).to_have_attribute("data-points", "4")
     expect(page.locator("#sweep-stop")).to_be_hidden()
+    assert any(rest.startswith("?since=") for rest in polls)
 
 
 def test_what_the_form_shows_as_code_makes_the_same_sweep(
@@ -262,10 +314,54 @@ def _ran(words: list[str], folder: Path) -> str:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "PODSTACK_CACHE": str(folder / "cache")}
     done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_sweep_like_this_one_is_made_by_a_link(opened: Opened, swept: Swept) -> None:
+    space = {
+        **SPACE,
+        "model": {
+            "depth": {"distribution": "int", "min": 1, "max": 4},
+            HOSTILE: {"values": [1, "1"]},
+        },
+        "epochs": 5,
+    }
+    old = swept.client.create_sweep(
+        swept.client.create_experiment("digits").id, "random", space, "val_acc", 8, sampler="quasi",
+        direction="maximize", patience=4, max_time=600.0, target=0.99, pruner="median",
+        warm_start=swept.done,
+    )  # fmt: skip
+    page = monitor(opened, swept.done)
+    page.get_by_role("link", name="New sweep like this one").click()
+    page.wait_for_url(f"**/sweeps/new?like={swept.done.id}")
+    page = opened(f"sweeps/new?like={old.id}")
+    expect(page.locator("#sweep-lost li")).to_have_count(2 + bool(old.definition.warm))
+    expect(page.locator("#sweep-lost")).to_contain_text("quasi")
+    page.click("#sweep-create")
+    page.wait_for_url(re.compile(r"/sweeps/2\d+"))
+    made = swept.client.get_sweep(page.url.rsplit("/", 1)[1])
+
+    own = ("name", "seed", "options", "warm")
+    told, wanted = facts(made), facts(old)
+    assert {n: told[n] for n in wanted if n not in own} == {
+        n: wanted[n] for n in wanted if n not in own
+    }
+
+
+def test_the_menu_of_a_sweep_in_the_list_leads_to_a_form_filled_in_from_it(
+    opened: Opened, swept: Swept
+) -> None:
+    page = opened("sweeps")
+    page.get_by_role("button", name="Actions on done").click()
+    page.get_by_role("menuitem", name="New sweep like this one").click()
+    page.wait_for_url(f"**/sweeps/new?like={swept.done.id}")
+
+    expect(page.locator(".banner")).to_contain_text("Filled in from done.")
+    expect(page.locator("[name=p-name]")).to_have_count(3)
+    expect(page.locator("[name=max_trials]")).to_have_value("30")
 
 
 # The monitor -------------------------------------------------------------------------------------
@@ -289,6 +385,51 @@ def test_stop_asks_once_and_says_what_becomes_of_running_trials(
     page.wait_for_selector("#best[data-trial='1']")
 
 
+def test_stop_says_nothing_of_trials_before_they_are_known(
+    watch_at: Callable[[str], Watch], swept: Swept
+) -> None:
+    sweep = swept.sweep("asked early")
+    assert sweep.suggest() is not None
+    page = watch_at(swept.server.url).context().new_page()
+    held = Held(page, f"**/api/**/sweeps/{sweep.id}")
+    page.goto(f"{swept.server.url}/projects/default/sweeps/{sweep.id}")
+    route = held.next()
+    page.click("#sweep-stop")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("A stopped sweep does not go on.")
+    expect(dialog).not_to_contain_text("runs now")
+    route.continue_()
+
+
+def test_the_line_that_starts_a_worker_stays_marked_while_nothing_is_new(
+    opened: Opened, swept: Swept
+) -> None:
+    page = opened(f"sweeps/{swept.sweep('copied').id}")
+    line = page.locator("#sweep-progress pre")
+    line.evaluate("(line) => getSelection().selectAllChildren(line)")
+    before = page.evaluate("() => getSelection().toString()")
+    assert "podstack sweep agent" in before
+    with page.expect_response("**/sweeps/*?since=*"):
+        look_again(page)
+    painted(page)
+
+    assert page.evaluate("() => getSelection().toString()") == before
+
+
+def test_a_contour_whose_script_does_not_come_says_so_alone(
+    watch_at: Callable[[str], Watch], swept: Swept
+) -> None:
+    watch = watch_at(swept.server.url)
+    watch.allowed.append("503")
+    page = watch.context().new_page()
+    page.route("**/contour_panel.js", refuse)
+    page.goto(f"{swept.server.url}/projects/default/sweeps/{swept.done.id}")
+    bring(page, "#contour", "error")
+
+    expect(page.locator("#contour")).to_contain_text("This chart could not be drawn")
+    page.wait_for_selector("#trials[data-state=ready]")
+
+
 def test_the_trials_are_sorted_by_keyboard_and_lead_to_their_runs(
     opened: Opened, swept: Swept
 ) -> None:
@@ -302,7 +443,7 @@ def test_the_trials_are_sorted_by_keyboard_and_lead_to_their_runs(
     expect(page.locator("#trials tbody tr").first).to_have_attribute("data-trial", str(best.number))
     page.keyboard.press("Enter")
     expect(page.locator("#trials tbody tr").last).to_contain_text("out of memory")
-    assert "sort=value" in page.url
+    expect(page).to_have_url(re.compile("sort=value"))
     page.locator("tr[data-trial='2'] a").click()
     page.wait_for_url("**/runs/*")
 
@@ -313,8 +454,7 @@ def test_the_contour_tells_its_values_by_keyboard_and_opens_the_nearest_trial(
     opened: Opened, swept: Swept
 ) -> None:
     page = monitor(opened, swept.done)
-    page.locator("#contour").scroll_into_view_if_needed()
-    page.wait_for_selector("#contour[data-state=ready]")
+    bring(page, "#contour")
     page.locator("#contour-tools select").first.select_option("lr")
     page.locator("#contour-tools select").last.select_option("opt")
     page.wait_for_selector("#contour[data-x=lr][data-y=opt]")
@@ -334,8 +474,7 @@ def test_a_brush_of_the_parallel_axes_leaves_its_trials_in_the_table(
     opened: Opened, swept: Swept
 ) -> None:
     page = monitor(opened, swept.done)
-    page.locator("#parallel").scroll_into_view_if_needed()
-    page.wait_for_selector("#parallel[data-state=ready]")
+    bring(page, "#parallel")
     page.locator("#parallel .axis-title[data-axis=lr]").focus()
     page.keyboard.press("ArrowUp")
     expect(page.locator("#trials")).to_contain_text("are within the brushes")
@@ -356,7 +495,7 @@ def test_an_importance_that_fails_says_so_alone_and_is_asked_again(
     page.goto(f"/projects/default/sweeps/{swept.done.id}")
     expect(page.locator("#importance[data-state=error]")).to_contain_text("The forest burnt.")
     page.wait_for_selector("#history[data-state=ready]")
-    page.wait_for_selector("#contour[data-state=ready]")
+    bring(page, "#contour")
     page.unroute("**/importance")
     page.locator("#importance").get_by_role("button", name="Try again").click()
 
@@ -377,8 +516,7 @@ def test_hostile_names_are_texts_on_the_monitor_and_in_the_list(
         trial.complete({HOSTILE: value})
     page = monitor(opened, sweep)
     for part in ("history", "importance", "contour", "parallel", "slices", "timeline", "space"):
-        page.locator(f"#{part}").scroll_into_view_if_needed()
-        page.wait_for_selector(f"#{part}:not([data-state=loading])")
+        bring(page, f"#{part}", "")
         assert page.get_attribute(f"#{part}", "data-state") != "error"
 
     expect(page.locator("h1")).to_have_text(HOSTILE)

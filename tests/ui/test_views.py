@@ -65,7 +65,7 @@ def test_a_view_is_kept_under_its_name_and_opened_from_the_menu_of_another_page(
     runs.get_by_role("menuitemradio", name="good ones").click()
 
     runs.locator('#runs[data-rows="1"]').wait_for()
-    assert runs.locator("#q").input_value() == "val_acc > 0.15"
+    expect(runs.locator("#q")).to_have_value("val_acc > 0.15")
     expect(runs.locator("#views")).to_have_text("good ones")
     assert "runs" not in parse_qs(urlsplit(runs.url).query)  # a selection is no part of a view
 

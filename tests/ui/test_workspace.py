@@ -7,14 +7,22 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from podstack import MLOpsClient
 from podstack.testing import ui_store
-from podstack.testing.browser import Fingers, Watch, axe_findings, settle
+from podstack.testing.browser import (
+    Fingers,
+    Held,
+    Watch,
+    axe_findings,
+    look_again,
+    painted,
+    query,
+    settle,
+)
 from podstack.testing.podstack_server import RunningServer
 
 pytestmark = pytest.mark.ui
@@ -57,8 +65,7 @@ def _chart(page: Page, name: str = "val/loss") -> Locator:
 
 
 def _query(page: Page, name: str) -> Any:
-    found = parse_qs(urlsplit(page.url).query).get(name)
-    return found and found[0]
+    return query(page).get(name, [None])[0]
 
 
 def test_a_runs_colour_is_chosen_by_keyboard_and_kept(opened: Callable[..., Page]) -> None:
@@ -90,6 +97,7 @@ def test_all_runs_are_one_line_and_the_link_of_a_chart_shows_it_alone(
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="More of val/loss").click()
     page.get_by_role("menuitem", name="Copy link to it").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()  # it takes a while
     page.goto(page.evaluate("() => navigator.clipboard.readText()"))
 
     expect(page.locator("[data-metric]")).to_have_count(1)
@@ -116,7 +124,6 @@ def test_two_fingers_zoom_and_move_what_is_seen(opened: Callable[..., Page]) -> 
     expect(host).not_to_have_attribute("data-range", "0:19")
     first = json.loads(_query(page, "zoom"))
     fingers.slide([(x - 60, y), (x + 60, y)], [(x - 110, y), (x + 10, y)])
-    expect(page.locator("[data-metric]").first).to_be_visible()
     second = json.loads(_query(page, "zoom"))
 
     assert 0 < first[0] < first[1] < 19
@@ -138,3 +145,37 @@ def test_a_run_that_is_written_moves_in_the_workspace(
         expect(page.locator("#rail .status-running")).to_have_count(1)
         run.stop()
         expect(page.locator("#rail .status-running")).to_have_count(0)
+
+
+def test_points_that_came_while_a_curve_was_asked_for_are_asked_for_again(
+    tmp_path: Path, watch_at: Callable[[str], Watch]
+) -> None:
+    folder = tmp_path / "store"
+    with RunningServer(folder) as server:
+        client = MLOpsClient(server.url)  # which so knows at once of what is written
+        client.create_experiment("slow")
+        with client.start_run(experiment="slow", capture=False) as run:
+            run.log_metrics({"loss": 1.0}, step=0)
+            run.flush()
+            page = watch_at(server.url).open("/projects/default/experiments/slow/charts")
+            host = page.locator('[data-metric="loss"] .chart-host')
+            expect(host).to_have_attribute("data-points", "1")
+            looks, held = Held(page, "**/compare/columns?*"), Held(page, "**/series?*")
+            run.log_metrics({"loss": 0.5}, step=1)
+            run.flush()
+            look_again(page)
+            looks.next().continue_()
+            slow = held.next()
+            before = slow.fetch()
+            run.log_metrics({"loss": 0.25}, step=2)
+        look_again(page)
+        with page.expect_response("**/compare/columns?*") as told:
+            looks.next().continue_()  # and no other look, which would make good for it
+        assert told.value.status == 200
+        painted(page)
+        slow.fulfill(response=before)
+        expect(host).to_have_attribute("data-points", "2")
+        held.release()
+
+        expect(host).to_have_attribute("data-points", "3")
+        page.close()

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from podstack.artifacts import Artifact
 from podstack.server.access import VIEWER, Context, Here, Routes
+from podstack.server.asking import reader_of
 from podstack.server.media import OCTETS, is_text, media_type
 from podstack.server.previews import Version, head_of, version_of
-from podstack.server.questions import reader_of
 from podstack.server.ui import preview_content as contents
 from podstack.server.ui.markdown import render
 from podstack.server.ui.run_page import run_page

@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from podstack.errors import NotFoundError, PodstackError, UsageError
 from podstack.server.access import VIEWER, Context, Here, Routes
+from podstack.server.asking import Text, experiment_of, reader_of, texts
 from podstack.server.comparisons import columns_for
-from podstack.server.questions import Text, experiment_of, reader_of, texts
 from podstack.server.ui.assets import tree
 from podstack.server.ui.rendering import page
 
@@ -43,6 +43,8 @@ _CHARTS_FIRST = (
     "texts",
 )
 
+_LONG = 6  # rows from which the table of metrics is tall, so that it gets the room at once
+
 _AT_ONCE = 2  # panels that come with the page; further ones wait until they are in sight
 
 routes = Routes(prefix="")
@@ -57,19 +59,27 @@ def compare_page(
     many = whole is not None or _count(runs) > MANY
     headings = dict(_SECTIONS)
     order = _CHARTS_FIRST if many else tuple(headings)
+    columns = _columns(here, runs, whole, q)
     return page(
         here,
         request,
         "compare.html",
         title=f"Compare {whole['name']}" if whole else "Compare runs",
-        data={"experiment": whole, "columns": _columns(here, runs, whole, q)},
+        data={"experiment": whole, "columns": columns},
         active="compare",
         scripts=("pages/compare.js",),
         styles=("charts.css", "compare.css"),
         sections=[(name, headings[name]) for name in order],
         modules=_modules(order[:_AT_ONCE]),
+        long=_long(columns),
         experiment=whole,
     )
+
+
+def _long(columns: dict[str, Any] | None) -> tuple[str, ...]:
+    """The panels whose tables are tall."""
+    rows = max(len(columns["metrics"]), len(columns["runs"]["id"])) if columns else 0
+    return ("metrics",) if rows > _LONG else ()
 
 
 def _columns(

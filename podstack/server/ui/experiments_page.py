@@ -6,22 +6,25 @@ The list carries its rows as data; its script draws, searches, sorts and changes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from starlette.responses import Response
 
 from podstack.clock import now
-from podstack.directions import MAXIMIZE, direction_of
+from podstack.directions import MAXIMIZE
 from podstack.index import ExperimentRow
 from podstack.index.overview import Reached
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
-from podstack.server.objectives import stated
-from podstack.server.questions import experiment_of, reader_of
+from podstack.server.asking import experiment_of, indexing, looked, reader_of
+from podstack.server.objectives import ranked, stated
 from podstack.server.readers import ProjectReader
 from podstack.server.ui.rendering import page
 from podstack.server.ui.shell_pages import project_names
-from podstack.sweeps.records import Objective
+
+if TYPE_CHECKING:
+    from podstack.sweeps.records import Objective
 
 _BARS = 24  # of the picture of when runs began
 _WAITING = 30  # rows whose height is kept until the script draws them
@@ -32,7 +35,8 @@ routes = Routes(prefix="")
 @routes.add("GET", "/projects/{project}/experiments", VIEWER)
 def experiments_page(here: Here, request: Request) -> Response:
     """All experiments of a project; archived and deleted ones are among the data."""
-    rows = rows_of(reader_of(here))
+    reader = looked(here, partial=True)
+    rows = rows_of(reader)
     listed = [row for row in rows if not row["archived"] and not row["deleted"]]
     return page(
         here,
@@ -44,6 +48,7 @@ def experiments_page(here: Here, request: Request) -> Response:
             "experiments": rows,
             "projects": project_names(here),
             "address": _address(here, request),
+            **indexing(reader),
         },
         scripts=("pages/experiments.js",),
         styles=("experiments.css",),
@@ -110,28 +115,14 @@ def _bars(row: ExperimentRow, began: Sequence[float]) -> list[int]:
 
 
 def _best(metrics: Sequence[Reached], said: Objective | None) -> dict[str, Any] | None:
-    """The best value of what a sweep improves, else of the metric that most runs have, among those
-    with a known direction."""
-    stated_first = [
-        (found, said.direction) for found in metrics if said and found.name == said.metric
-    ]
-    for found, way in (*stated_first, *_common(metrics)):
-        value = found.max if way == MAXIMIZE else found.min
-        if value is not None:
-            return {"name": found.name, "value": value, "direction": way}
+    """The best value of what the experiment's runs are judged by."""
+    by_name = {found.name: found for found in metrics}
+    for judge in ranked({found.name: found.runs for found in metrics}, said):
+        found = by_name[judge.metric]
+        value = found.max if judge.direction == MAXIMIZE else found.min
+        if value is not None and isfinite(value):
+            return {"name": found.name, "value": value, "direction": judge.direction}
     return None
-
-
-def _common(metrics: Sequence[Reached]) -> list[tuple[Reached, str]]:
-    known = [(found, way) for found in metrics if (way := direction_of(found.name)) is not None]
-    most = max((found.runs for found, _ in known), default=0)
-    common = [pair for pair in known if pair[0].runs >= 0.8 * most]
-    return sorted(common, key=lambda pair: _rank(pair[0].name, pair[1]))
-
-
-def _rank(name: str, way: str) -> tuple[bool, bool, str]:
-    """What was validated before what was trained on, a score before a loss."""
-    return not name.lower().startswith(("val", "valid", "test", "eval")), way != MAXIMIZE, name
 
 
 def _address(here: Context, request: Request) -> str:

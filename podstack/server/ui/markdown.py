@@ -34,6 +34,8 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"align"}, "td": {
 _SCHEMES = {"http", "https", "mailto"}
 _DEADLINE = "deadline"
 _PAGE_LEVEL = 1  # the heading of the page itself is the first
+_BOXES = {"[ ] ": "\N{BALLOT BOX} ", "[x] ": "\N{BALLOT BOX WITH CHECK} "}
+_AN_ITEM = ["list_item_open", "paragraph_open", "inline"]
 
 
 class _TooMuch(Exception):  # an ending, not an error
@@ -41,7 +43,7 @@ class _TooMuch(Exception):  # an ending, not an error
 
 
 def render(text: str) -> str:
-    """HTML of a Markdown text: CommonMark, with tables and ~~struck~~ words."""
+    """HTML of a Markdown text: CommonMark, with tables, ~~struck~~ words and lists of tasks."""
     shown, rest = text[:LONGEST], text[LONGEST:]
     try:
         html = _MARKDOWN.render(shown, {_DEADLINE: clock.worked() + _MOST_WORK})
@@ -62,6 +64,7 @@ def _parser() -> MarkdownIt:
     parser.block.ruler.before("code", "work", _block_work)
     parser.inline.ruler.before("text", "work", _inline_work)
     parser.core.ruler.push("page", _for_a_page)
+    parser.core.ruler.push("tasks", _tick_boxes)
     parser.add_render_rule("image", _picture)
     return parser
 
@@ -91,6 +94,16 @@ def _for_a_page(state: Any) -> None:
         side = str(token.attrs.pop("style", "")).partition(":")[2]
         if side:
             token.attrs["align"] = side
+
+
+def _tick_boxes(state: Any) -> None:
+    """An item of a list that begins with `[ ]` or `[x]` is a task: to be done, or done."""
+    tokens = state.tokens
+    for at in range(2, len(tokens)):
+        if [token.type for token in tokens[at - 2 : at + 1]] == _AN_ITEM:
+            first = next(iter(tokens[at].children or ()), None)
+            if first and first.type == "text" and (box := _BOXES.get(first.content[:4].lower())):
+                first.content = box + first.content[4:]
 
 
 def _picture(

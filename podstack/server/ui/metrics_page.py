@@ -7,9 +7,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.asking import reader_of
 from podstack.server.comparisons import columns_for
-from podstack.server.questions import reader_of
-from podstack.server.record_questions import flags_of
+from podstack.server.record_questions import charts_of
 from podstack.server.ui.run_page import run_page
 
 routes = Routes(prefix="")
@@ -18,7 +18,6 @@ routes = Routes(prefix="")
 @routes.add("GET", "/projects/{project}/runs/{run}/metrics", VIEWER)
 def metrics_page(here: Here, request: Request, run: str) -> Response:
     """The page, with the names of the metrics, so that charts have their places at once."""
-    reader = reader_of(here)
     return run_page(
         here,
         request,
@@ -27,8 +26,7 @@ def metrics_page(here: Here, request: Request, run: str) -> Response:
         "metrics",
         data={
             "columns": columns_for(here, orjson.dumps([run]).decode()),
-            "metrics": list(reader.row(run).metrics),  # of the index: a million points take seconds
-            "flags": flags_of(reader.run(run)),
+            **charts_of(reader_of(here), run),
         },
         scripts=("pages/run_metrics.js",),
         styles=("charts.css", "workspace.css"),

@@ -17,6 +17,7 @@ from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import Response
 
+from podstack.clock import now
 from podstack.server.access import Context, Level
 from podstack.server.ui import words
 from podstack.server.ui.assets import icon, tree
@@ -86,6 +87,7 @@ def page_json(here: Context, data: Any) -> Markup:
         "user": here.user,
         "role": _role(here).name.lower(),
         "csrf": here.caller.csrf,
+        "now": now(),
         "data": data,
     }
     text = orjson.dumps(facts, option=orjson.OPT_SERIALIZE_NUMPY, default=str).decode()

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from podstack.index import RunRow
 from podstack.server.access import EDITOR, Context
-from podstack.server.questions import reader_of
+from podstack.server.asking import reader_of
+from podstack.server.standing import place_of, standing_of
 from podstack.server.ui.rendering import page
-from podstack.server.ui.standing import Standing, ordinal, standing_of
 
 SCRIPTS = ("pages/run_header.js",)
 STYLES = ("run.css",)
@@ -92,7 +92,7 @@ def run_context(here: Context, run_id: str) -> dict[str, Any]:
         "run": row,
         "stored": reader.run(run_id),
         "standing": standing,
-        "place": None if standing is None else _place(standing),
+        "place": place_of(standing),
         "run_tabs": _tabs(row.id),
         "may_edit": here.role >= EDITOR,
     }
@@ -113,14 +113,6 @@ def run_data(here: Context, row: RunRow) -> dict[str, Any]:
         "deleted": row.deleted,
         "editable": here.role >= EDITOR,
     }
-
-
-def _place(standing: Standing) -> str:
-    """`2nd of 214`; of two runs and more, and `best of 214` for the first."""
-    if standing.among < 2:
-        return ""
-    place = "best" if standing.place == 1 else ordinal(standing.place)
-    return f"{place} of {standing.among:,}"
 
 
 def _tabs(run: str) -> list[tuple[str, str, str]]:

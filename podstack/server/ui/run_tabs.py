@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, NamedTuple
 
+import orjson
 from fastapi import Request
 from starlette.responses import Response
 
-from podstack.directions import MAXIMIZE, direction_of
+from podstack.columns import same
 from podstack.edits import notes_of
 from podstack.index import RunRow
 from podstack.index.wire import plain
+from podstack.query import order_of
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.questions import Text, reader_of
+from podstack.server.asking import Text, reader_of
+from podstack.server.beside import beside
 from podstack.server.readers import ProjectReader
+from podstack.server.standing import best_beside
 from podstack.server.ui.markdown import render
 from podstack.server.ui.run_page import run_page
-from podstack.server.ui.standing import best_beside
 from podstack.server.ui.words import size
 
 _LINES = 200  # of the console
@@ -37,18 +39,22 @@ def overview(here: Here, request: Request, run: str) -> Response:
     reader = reader_of(here)
     row, stored = reader.row(run), reader.run(run)
     found = stored.environment
-    other, role = _measure_of(reader, row)
+    seen = beside(reader, row)
     return run_page(
         here,
         request,
         "run_overview.html",
         run,
         "overview",
-        data={"metrics": list(row.metrics), "directions": _directions(row)},
+        data={
+            "metrics": list(row.metrics),
+            "directions": seen.directions,
+            "other": seen.other.id if seen.other else None,
+        },
         scripts=("pages/run_overview.js",),
-        metrics=[_result(name, summary, other) for name, summary in row.metrics.items()],
-        other=other,
-        other_role=role,
+        metrics=seen.results,
+        other=seen.other,
+        other_role=seen.role,
         environment=found,
         facts=_facts(found),
         diff=_diff_lines(found.diff[:_DIFF]),
@@ -57,64 +63,6 @@ def overview(here: Here, request: Request, run: str) -> Response:
         error=row.error,
         parent=row.parent,
     )
-
-
-class Result(NamedTuple):
-    """A metric in one line; best is its min or max, as its name says, or None.
-
-    delta: how far its best, or its last value where none is best, is from another run's; None
-    where that is no finite number. verdict: better, worse, same, or nothing.
-    """
-
-    name: str
-    last: float
-    best: float | None
-    best_step: int | None
-    steps: int
-    delta: float | None
-    verdict: str
-
-
-def _result(name: str, summary: Any, other: RunRow | None) -> Result:
-    best, step = _best_of(name, summary)
-    theirs = None if other is None else other.metrics.get(name)
-    delta = None if theirs is None else _delta(name, summary, theirs)
-    verdict = _verdict(name, delta)
-    return Result(name, summary.last, best, step, summary.steps, delta, verdict)
-
-
-def _best_of(name: str, summary: Any) -> tuple[float | None, int | None]:
-    way = direction_of(name)
-    if way is None:
-        return None, None
-    return (summary.max, summary.max_step) if way == MAXIMIZE else (summary.min, summary.min_step)
-
-
-def _delta(name: str, mine: Any, theirs: Any) -> float | None:
-    own, other = _best_of(name, mine)[0], _best_of(name, theirs)[0]
-    delta = mine.last - theirs.last if own is None or other is None else own - other
-    return delta if isfinite(delta) else None
-
-
-def _verdict(name: str, delta: float | None) -> str:
-    way = direction_of(name)
-    if delta is None or way is None:
-        return ""
-    return "same" if delta == 0 else "better" if (delta > 0) == (way == MAXIMIZE) else "worse"
-
-
-def _measure_of(reader: ProjectReader, row: RunRow) -> tuple[RunRow | None, str]:
-    """The run to hold this one against, and what it is: the best of its experiment, or its parent
-    where this is the best."""
-    best = _other(reader, row, "")
-    if best is not None:
-        return best, "best run"
-    parents = reader.index.rows([row.parent]) if row.parent else []
-    return (parents[0], "parent") if parents else (None, "")
-
-
-def _directions(row: RunRow) -> dict[str, str]:
-    return {name: way for name in row.metrics if (way := direction_of(name))}
 
 
 def _diff_lines(diff: str) -> list[tuple[str, str]]:
@@ -177,7 +125,7 @@ def params(here: Here, request: Request, run: str, than: Text = "") -> Response:
         "run_params.html",
         run,
         "params",
-        data={"params": plain(row.params)},
+        data={"params": _as_json(row.params)},
         scripts=("pages/run_params.js",),
         rows=rows,
         other=other,
@@ -186,18 +134,24 @@ def params(here: Here, request: Request, run: str, than: Text = "") -> Response:
     )
 
 
+def _as_json(params: Mapping[str, Any]) -> str:
+    """A text, because a browser would round a large integer and take 1.0 for 1."""
+    return orjson.dumps(plain(params), option=orjson.OPT_INDENT_2).decode()
+
+
 def _other(reader: ProjectReader, row: RunRow, wanted: str) -> RunRow | None:
     if wanted == "none":
         return None
     if wanted:
-        return next(iter(reader.index.rows([wanted])), None)
+        return next(iter(reader.rows([wanted])), None)
     best = best_beside(reader, row)
     return None if best is None or best.id == row.id else best
 
 
 def _candidates(reader: ProjectReader, row: RunRow) -> list[RunRow]:
     """Runs to compare with: the newest of its experiment."""
-    found = reader.index.runs(experiment=row.experiment_id, limit=51)
+    newest = order_of(["-created"])
+    found = reader.index.runs(order=newest, experiment=row.experiment_id, limit=51)
     return [one for one in found if one.id != row.id][:50]
 
 
@@ -210,7 +164,7 @@ def _parameter(path: str, mine: Mapping[str, Any], theirs: Mapping[str, Any] | N
     known = theirs is not None and path in theirs
     state = (
         "same"
-        if theirs is None or (known and path in mine and theirs[path] == mine[path])
+        if theirs is None or (known and path in mine and same(theirs[path], mine[path]))
         else "changed"
         if known and path in mine
         else "added"

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from podstack.index import ExperimentRow
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
-from podstack.server.questions import experiment_of, reader_of
+from podstack.server.asking import experiment_of, looked
 from podstack.server.ui.rendering import page
 
 routes = Routes(prefix="")
@@ -26,9 +26,7 @@ def all_runs_page(here: Here, request: Request) -> Response:
 @routes.add("GET", "/projects/{project}/experiments/{experiment}", VIEWER)
 def runs_page(here: Here, request: Request, experiment: str) -> Response:
     """The runs of one experiment, by its id or its name."""
-    reader = reader_of(here)
-    reader.index.refresh()
-    return _table(here, request, experiment_of(reader, experiment))
+    return _table(here, request, experiment_of(looked(here, partial=True), experiment))
 
 
 def _table(here: Context, request: Request, experiment: ExperimentRow | None) -> Response:

@@ -15,14 +15,17 @@ _LOOKED_AT = 200  # runs among which those that begin with the text are put firs
 
 
 def found(reader: ProjectReader, text: str) -> dict[str, Any]:
-    """Experiments, runs, parameters, metrics and tags whose name contains a text."""
+    """Experiments, runs, parameters, metrics and tags whose name contains a text.
+
+    `named`: how many runs have it in their name, which may be more than are given.
+    """
     wanted = text.strip().casefold()
     index = reader.index
     index.refresh()
     experiments = [
         row for row in index.experiments() if not row.deleted and wanted in row.name.casefold()
     ]
-    runs = _runs(reader, text.strip())
+    runs, named = _runs(reader, text.strip())
     names = index.names()
     return {
         "experiments": [{"id": row.id, "name": row.name} for row in experiments[:MOST]],
@@ -30,22 +33,29 @@ def found(reader: ProjectReader, text: str) -> dict[str, Any]:
             {"id": row.id, "name": row.name, "experiment": row.experiment, "status": row.status}
             for row in runs[:MOST]
         ],
+        "named": named,
         "params": _containing(names.params, wanted),
         "metrics": _containing(names.metrics, wanted),
         "tags": _containing(names.tags, wanted),
     }
 
 
-def _runs(reader: ProjectReader, text: str) -> list[RunRow]:
-    """The latest whose name contains a text, after those whose id begins with it."""
+def named_so(text: str) -> str:
+    """The filter of the runs that have a text in their name."""
+    return f"name contains {literal(text)}"
+
+
+def _runs(reader: ProjectReader, text: str) -> tuple[list[RunRow], int]:
+    """The latest whose name contains a text, after those whose id begins with it; and how many."""
     if not text:
-        return []
+        return [], 0
     index = reader.index
-    where = query.condition(f"name contains {literal(text)}", None, ())
+    where = query.condition(named_so(text), None, ())
     named = index.runs(where, query.order_of(["-created"]), limit=_LOOKED_AT)
     meant = [row for row in index.rows(index.matching(text)[:MOST]) if not row.deleted]
     named.sort(key=lambda row: not row.name.casefold().startswith(text.casefold()))
-    return list({row.id: row for row in [*meant, *named]}.values())
+    count = len(named) if len(named) < _LOOKED_AT else index.count(where)
+    return list({row.id: row for row in [*meant, *named]}.values()), count
 
 
 def _containing(names: Iterable[str], wanted: str) -> list[str]:

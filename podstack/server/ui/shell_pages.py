@@ -1,25 +1,20 @@
-"""The pages around the others: the way in, search, settings, keys; and the files of all pages."""
+"""The pages around the others: the way in, settings, keys; and the files of all pages."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
-from podstack.expressions.tree import literal, quoted_name
 from podstack.names import is_id
 from podstack.server.access import ADMIN, PUBLIC, VIEWER, Context, Here, Routes
 from podstack.server.errors import missing
-from podstack.server.questions import Text, reader_of
 from podstack.server.ui.assets import tree
 from podstack.server.ui.rendering import page
-from podstack.server.ui.searching import found
 
 routes = Routes(prefix="")
-api_routes = Routes()
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _LAST = "podstack_project"  # the cookie that remembers the project looked at last
@@ -27,8 +22,11 @@ _HASH = re.compile(r"[0-9a-f]{12}")
 
 
 @routes.add("GET HEAD", "/static/{path:path}", PUBLIC)
-def static(request: Request, path: str) -> Response:
-    """A script, style or picture; for ever, where the address names this version."""
+async def static(request: Request, path: str) -> Response:
+    """A script, style or picture; for ever, where the address names this version.
+
+    All are in memory: they wait for no thread that waits for the store.
+    """
     version, _, name = path.partition("/")
     if not _HASH.fullmatch(version):
         raise missing()
@@ -123,61 +121,6 @@ def settings(here: Here, request: Request) -> Response:
 @routes.add("GET", "/projects/{project}", VIEWER)
 def one_project(here: Here, request: Request) -> Response:
     return _onward(here, request, "/experiments")
-
-
-@routes.add("GET", "/projects/{project}/search", VIEWER)
-def search_page(here: Here, request: Request, q: Text = "") -> Response:
-    results = found(reader_of(here), q) if q.strip() else None
-    return page(
-        here,
-        request,
-        "search.html",
-        title=f"Search {q}".strip(),
-        q=q,
-        results=results,
-        groups=_groups(here, results) if results else [],
-    )
-
-
-@api_routes.add("GET", "/projects/{project}/search", VIEWER)
-def search(here: Here, q: Text = "") -> dict[str, Any]:
-    """What a few letters may mean: experiments, runs, parameters, metrics and tags."""
-    return found(reader_of(here), q)
-
-
-def _groups(here: Context, results: dict[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """What was found, with links: title, then word, address and a remark of each."""
-    base = f"{here.services.settings.prefix}/projects/{here.project}"
-
-    def filtered(names: list[str], written: str) -> list[tuple[str, ...]]:
-        return [
-            (
-                name,
-                f"{base}/runs?q={quote(written.format(quoted_name(name), literal(name)), safe='')}",
-                "",
-            )
-            for name in names
-        ]
-
-    return [
-        (
-            "Experiments",
-            [
-                (row["name"], f"{base}/experiments/{quote(row['id'], safe='')}", "")
-                for row in results["experiments"]
-            ],
-        ),
-        (
-            "Runs",
-            [
-                (row["name"], f"{base}/runs/{quote(row['id'], safe='')}", row["status"])
-                for row in results["runs"]
-            ],
-        ),
-        ("Parameters", filtered(results["params"], "params.{} is not missing")),
-        ("Metrics", filtered(results["metrics"], "metrics.{} is not missing")),
-        ("Tags", filtered(results["tags"], "tags contains {1}")),
-    ]
 
 
 def project_names(here: Context) -> list[str]:

@@ -6,16 +6,18 @@ and `…/experiments/{e}/ranges` for what an experiment's runs already have.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
 
-from podstack.errors import DamagedError, NotFoundError
+from podstack.errors import NotFoundError
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
-from podstack.server.errors import Refused
-from podstack.server.questions import Text, experiment_of, reader_of
+from podstack.server.asking import Text, experiment_of, reader_of
+from podstack.server.sweep_questions import fixed, seen_of
 from podstack.server.ui.rendering import page
+from podstack.sweeps.definition import Definition
 from podstack.sweeps.pruning import PRUNERS
 
 _STRATEGIES = (
@@ -51,9 +53,16 @@ def experiment_sweeps_page(here: Here, request: Request, experiment: str) -> Res
 
 
 @routes.add("GET", "/projects/{project}/sweeps/new", VIEWER)
-def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Response:
-    """The form that makes a sweep; whoever may not edit can still write a snippet with it."""
-    chosen = _experiment(here, experiment) if experiment else None
+def new_sweep_page(
+    here: Here, request: Request, experiment: Text = "", like: Text = ""
+) -> Response:
+    """The form that makes a sweep; whoever may not edit can still write a snippet with it.
+
+    like: the id or name of a sweep that fills it in.
+    """
+    model = seen_of(here, like).definition if like else None
+    home = _home(here, model.experiment) if model else None
+    chosen = _experiment(here, experiment) if experiment else home
     return page(
         here,
         request,
@@ -64,11 +73,13 @@ def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Respo
             "experiments": _experiments(here),
             "may_edit": here.role >= EDITOR,
             "address": _address(here, request),
+            "like": _model(model) if model else None,
         },
         active="sweeps",
         scripts=("pages/sweep_new.js",),
         styles=("sweeps.css",),
         experiment=chosen,
+        like=model,
         strategies=_STRATEGIES,
         pruners=PRUNERS,
         may_edit=here.role >= EDITOR,
@@ -78,10 +89,7 @@ def new_sweep_page(here: Here, request: Request, experiment: Text = "") -> Respo
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}", VIEWER)
 def sweep_page(here: Here, request: Request, sweep: str) -> Response:
     """The monitor of one sweep, by its id or name."""
-    try:
-        seen = reader_of(here).sweeps.one(sweep)
-    except DamagedError as error:
-        raise Refused(422, "damaged", str(error)) from None
+    seen = seen_of(here, sweep)
     definition = seen.definition
     home = _home(here, definition.experiment)
     return page(
@@ -111,13 +119,44 @@ def _list(here: Context, request: Request, experiment: dict[str, Any] | None) ->
         request,
         "sweeps.html",
         title=f"Sweeps of {experiment['name']}" if experiment else "Sweeps",
-        data={"experiment": experiment, "names": {} if experiment else _names(here)},
+        data={
+            "experiment": experiment,
+            "names": {} if experiment else _names(here),
+            "may_edit": here.role >= EDITOR,
+        },
         active="sweeps",
         scripts=("pages/sweeps.js",),
         styles=("sweeps.css",),
         experiment=experiment,
         may_edit=here.role >= EDITOR,
     )
+
+
+def _model(definition: Definition) -> dict[str, Any]:
+    """What the form is filled with. floats: parameters whose numbers a browser tells otherwise."""
+    return {
+        **fixed(definition),
+        "strategy": definition.strategy,
+        "objective": definition.objective._asdict(),
+        "max_trials": definition.max_trials,
+        "warm": len(definition.warm),
+        "floats": [
+            name
+            for name, one in definition.space.distributions.items()
+            if any(map(_is_told_otherwise, _listed(one.as_json())))
+        ],
+    }
+
+
+def _listed(spec: Mapping[str, Any]) -> list[Any]:
+    return [*spec.get("values", ()), spec.get("value")]
+
+
+def _is_told_otherwise(value: Any) -> bool:
+    """JavaScript has one kind of number: 1.0 is 1, and beyond 2^53 digits go."""
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and abs(value) > 1 << 53
 
 
 def _experiments(here: Context) -> list[dict[str, str]]:

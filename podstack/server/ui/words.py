@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from markupsafe import Markup
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from podstack import clock
 
 NOTHING = "–"
-_MARGIN = 4  # significant digits
+_DIGITS = 4  # significant ones of a number
 
 
 def number(value: float | str | None) -> str:
@@ -30,12 +31,12 @@ def number(value: float | str | None) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     if not 1e-3 <= abs(value) < 1e7:
-        return _scientific(value)
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+        mantissa, _, exponent = f"{_figures(value, 3):.2e}".partition("e")
+        return f"{_trimmed(mantissa)}e{int(exponent)}"
     if abs(value) < 1:
-        return f"{value:.{_MARGIN - 1 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
-    text = f"{value:,.{max(_MARGIN - whole, 0)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+        return _trimmed(f"{_figures(value, _DIGITS):f}")
+    places = max(_DIGITS - len(str(int(abs(value)))), 0)
+    return _trimmed(f"{Decimal(repr(value)).quantize(Decimal(10) ** -places, ROUND_HALF_UP):,f}")
 
 
 def signed(value: float) -> str:
@@ -43,15 +44,21 @@ def signed(value: float) -> str:
     return f"+{number(value)}" if value > 0 else number(value).replace("-", "\N{MINUS SIGN}", 1)
 
 
-def _scientific(value: float) -> str:
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+def _figures(value: float, digits: int) -> Decimal:
+    """So many significant digits; half way is away from zero, as scripts round."""
+    return Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal(Decimal(value))
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """`8 ms`, `2.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds is None:
         return NOTHING
+    if seconds < 1:
+        return f"{round(1000 * seconds)} ms" if seconds else "0 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = int(seconds)
@@ -73,11 +80,10 @@ def size(count: float | None) -> str:
     if count is None:
         return NOTHING
     amount = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(amount) < 1000 or unit == "TB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
-        amount /= 1000
-    return NOTHING
+    unit, *larger = ("B", "kB", "MB", "GB", "TB")
+    while abs(amount) >= 999.5 and larger:
+        amount, unit = amount / 1000, larger.pop(0)
+    return f"{_trimmed(f'{_figures(amount, 3):f}')} {unit}"
 
 
 def escaped(text: str) -> str:

@@ -10,8 +10,8 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.asking import experiment_of, reader_of
 from podstack.server.comparisons import columns_for
-from podstack.server.questions import experiment_of, reader_of
 from podstack.server.ui.rendering import page
 
 routes = Routes(prefix="")

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { csvOf } from "../../../podstack/server/ui/static/charts/table_file.js";
-import { linkTo } from "../../../podstack/server/ui/static/charts/card_button.js";
+import { linkTo } from "../../../podstack/server/ui/static/workspace/choices.js";
 import { extent, flagGroups, flagPlaces, nearest, placed, shareOf, smoothed, tableOf, valueAt, windowOf, yRange } from "../../../podstack/server/ui/static/charts/curve.js";
 import { cutsOf } from "../../../podstack/server/ui/static/charts/line_paint.js";
 import { sparkPath } from "../../../podstack/server/ui/static/charts/spark.js";
@@ -48,9 +48,9 @@ test("the window of a weight is told in steps", () => {
 
 const series = (extra) => ({ id: "a", label: "a", x: [0, 10, 20], time: [100, 160, 220], mean: [1, "NaN", 3], min: [0, "NaN", 2], max: [2, "NaN", "Infinity"], count: [1, 1, 1], odd: [0, 1, 0], ...extra });
 
-test("a series is placed by step, by the time since its start, or by the time of day", () => {
+test("a series is placed by step, by the time since its run's start, or by the time of day", () => {
   assert.deepEqual(placed(series(), "step").at, [0, 10, 20]);
-  assert.deepEqual(placed(series(), "relative").at, [0, 60, 120]);
+  assert.deepEqual(placed(series({ axis: "relative", x: [3600, 3660, 3720] }), "relative").at, [3600, 3660, 3720]);
   assert.deepEqual(placed(series(), "wall").at, [100, 160, 220]);
   assert.deepEqual(placed(series(), "step").max, [2, NaN, Infinity]);
 });

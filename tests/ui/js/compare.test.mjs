@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const from = (name) => import(`../../../podstack/server/ui/static/compare/${name}.js`);
-const { Compared, partOf, quoted, same } = await from("data");
+const { brushed, Compared, partOf, passes, same } = await from("data");
 const { brushOf, dimension, position, stretches, valueAt } = await from("dimensions");
-const { brushed, filterText, literal, passes } = await from("brushes");
+const { filterText } = await from("filter_text");
 const { explained, pareto, ranks, spearman } = await from("statistics");
 const { importance } = await from("importance");
-const { folded, lineDiff } = await from("line_diff");
+const { folded, lineDiff, paired } = await from("line_diff");
 
 function compared(columns = {}) {
   const count = columns.count ?? 4;
@@ -23,6 +23,7 @@ function compared(columns = {}) {
       speed: { last: [5, 5, 5, 5], min: [1, 1, 1, 1], max: [6, 6, 6, 6] },
     },
     directions: { loss: "minimize", speed: null },
+    objective: columns.objective === undefined ? "loss" : columns.objective,
     more_params: 0, more_metrics: 0,
   });
 }
@@ -36,11 +37,6 @@ test("a metric stands for its best value where its name says which way is better
 test("an absent parameter is not a null one, and an equal one has its value everywhere", () => {
   assert.deepEqual(compared().values("params.opt"), ["a", undefined, "a", null]);
   assert.deepEqual(compared().values("params.seed"), [1, 1, 1, 1]);
-});
-
-test("the common metric is the one that most runs have", () => {
-  assert.equal(compared().commonMetric(), "speed");
-  assert.equal(compared({ metrics: {} }).commonMetric(), null);
 });
 
 test("lists and dicts are the same by what is in them", () => {
@@ -99,16 +95,16 @@ test("brushes read as a filter of the expression language", () => {
   assert.equal(
     filterText(compared(), brushes, "status = completed"),
     "(status = completed) and params.lr >= 0.1 and params.lr <= 0.3 and metrics.loss.min >= 1 "
-      + "and metrics.loss.min <= 2 and (params.opt = 'it''s' or params.opt is none)",
+      + "and metrics.loss.min <= 2 and (params.opt = 'it\\'s' or params.opt is none)",
   );
   assert.equal(filterText(compared(), {}), "");
 });
 
 test("names and values are quoted so that they cannot become syntax", () => {
-  assert.equal(quoted("a`b or 1"), "`a``b or 1`");
-  assert.equal(quoted("and"), "`and`");
-  assert.equal(quoted("opt.lr"), "`opt.lr`");
-  assert.equal(literal("a\\' or 1=1"), "'a\\\\'' or 1=1'");
+  const filter = (name, value) => filterText(compared(), { [name]: { in: [value] } });
+  assert.equal(filter("params.a`b or 1", "a\\' or 1=1"), "params.`a``b or 1` = 'a\\\\\\' or 1=1'");
+  assert.equal(filter("params.and", true), "params.`and` = true");
+  assert.equal(filter("params.opt.lr", [1, 2]), "params.`opt.lr` = '[1,2]'");
 });
 
 test("equal values share their rank", () => {
@@ -183,6 +179,12 @@ test("far from a change lines are folded", () => {
   assert.equal(script.at(-1).text, "new");
 });
 
+test("a line that was changed is one that differs, on both sides of one row", () => {
+  const rows = paired(lineDiff("a\nb\nc", "a\nB\nc\nd"));
+  assert.deepEqual(rows.map(({ left, right }) => [left?.text, right?.text]), [["a", "a"], ["b", "B"], ["c", "c"], [undefined, "d"]]);
+  assert.equal(rows.filter(({ isChanged }) => isChanged).length, 2);
+});
+
 const { grouped } = await from("grouping");
 
 test("a group is the mean of its runs, each from its first point to its last", () => {
@@ -206,17 +208,20 @@ test("what is no number is left out of a group, and no points are no curve", () 
 
 const { DEFAULTS, View } = await from("view");
 
+const FIGURES = { last: [2, 3, 4, 5], min: [1, 2, 3, 4], max: [9, 9, 9, 9] };
+
 function view(state = {}, columns = {}) {
   const written = [];
   const made = new View({ ...structuredClone(DEFAULTS), ...state }, (changes) => written.push(changes));
   const data = compared(columns);
-  made.load({
+  const answer = {
     runs: data.runs, params: columns.params ?? data.params, absent: columns.absent ?? { opt: [1] },
     equal_params: { seed: 1 }, directions: { loss: "minimize", speed: null }, missing: [],
-    metrics: columns.metrics ?? { loss: { last: [2, 3, 4, 5], min: [1, 2, 3, 4], max: [9, 9, 9, 9] } },
+    metrics: columns.metrics ?? { loss: FIGURES, speed: FIGURES }, objective: data.objective,
     more_params: 0, more_metrics: 0, total: 4,
-  });
-  return { made, written };
+  };
+  made.load(answer);
+  return { made, written, answer };
 }
 
 test("a hidden run is in no chart, and the strip keeps its order", () => {
@@ -224,6 +229,15 @@ test("a hidden run is in no chart, and the strip keeps its order", () => {
   assert.deepEqual(made.ordered, [2, 0, 1, 3]);
   assert.deepEqual(made.visible, [0, 1, 3]);
   assert.equal(made.baseline, 0);
+});
+
+test("curves are told which runs have grown: all of them by a server that was started anew", () => {
+  const { made, answer } = view();
+  const told = [];
+  made.onGrowth((ids) => told.push(ids));
+  made.take({ ...answer, changed: ["run-1"] });
+  made.take({ ...answer, changed: null });
+  assert.deepEqual(told, [["run-1"], ["run-0", "run-1", "run-2", "run-3"]]);
 });
 
 test("a brush selects, tells who listens to it, and goes into the link", () => {
@@ -243,8 +257,11 @@ test("the axes are what differs with the objective last, and do not move with a 
   assert.deepEqual(made.axes, ["params.lr", "params.opt", "metrics.loss"]);
 });
 
-test("an objective that is gone gives way to the common one", () => {
+test("the objective is the one of the link, else the one that the server says", () => {
+  assert.equal(view({ obj: "speed" }).made.objective, "metrics.speed");
   assert.equal(view({ obj: "gone" }).made.objective, "metrics.loss");
+  assert.equal(view({}, { objective: "speed" }).made.objective, "metrics.speed");
+  assert.equal(view({}, { objective: null }).made.objective, null);
   assert.equal(view({}, { metrics: {} }).made.objective, null);
 });
 

@@ -9,7 +9,8 @@ import { parseLoose } from "../../../podstack/server/ui/static/table/loose.js";
 import { parseOrder, sorted } from "../../../podstack/server/ui/static/table/order.js";
 import { completions, namesOf } from "../../../podstack/server/ui/static/table/completion.js";
 import { csvCell } from "../../../podstack/server/ui/static/table/export.js";
-import { Table, bestOf, columnsOf, patch, usualColumns } from "../../../podstack/server/ui/static/table/table.js";
+import { patch } from "../../../podstack/server/ui/static/table/patch.js";
+import { Table, bestOf, columnsOf, usualColumns } from "../../../podstack/server/ui/static/table/table.js";
 import { grouped } from "../../../podstack/server/ui/static/table/view.js";
 
 const { runs, cases, orders, wrong } = JSON.parse(readFileSync(new URL("../filter_cases.json", import.meta.url)));

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { axisTicks } from "../../../podstack/server/ui/static/charts/axis_ticks.js";
 import { bestCell, nearestSpot } from "../../../podstack/server/ui/static/charts/heatmap.js";
 import { axisOf } from "../../../podstack/server/ui/static/sweeps/axes.js";
 import { gridSize, listOf, nested, oddNumbers, rowOf, sweepOf, textOf, twins, parameterOf } from "../../../podstack/server/ui/static/sweeps/form.js";
 import { lanes, spanOf } from "../../../podstack/server/ui/static/sweeps/lanes.js";
 import { shapeOf } from "../../../podstack/server/ui/static/sweeps/preview.js";
 import { asPython, asYaml, python, shell } from "../../../podstack/server/ui/static/sweeps/snippets.js";
-import { leaves } from "../../../podstack/server/ui/static/sweeps/space_panel.js";
-import { parts, seconds, sorted, specOf } from "../../../podstack/server/ui/static/sweeps/trials.js";
+import { leaves } from "../../../podstack/server/ui/static/sweeps/leaves.js";
+import { likeOf } from "../../../podstack/server/ui/static/sweeps/like.js";
+import { merged, parts, seconds, sorted, specOf, statusOf } from "../../../podstack/server/ui/static/sweeps/trials.js";
 
 const AT = { address: "http://here", project: "default" };
 const trial = (number, worker, started, ended) => ({ number, worker, started, ended });
@@ -132,4 +134,51 @@ test("a list is an axis of categories in its own order, however few trials there
   const sweep = { parameters: { n: { distribution: "categorical", values: [1, 2, "1"] }, lr: { distribution: "log_uniform", min: 1e-4, max: 1 } } };
   assert.deepEqual(axisOf(sweep, "n", ["1", undefined, 1]).categories, [1, "1"]);
   assert.equal(axisOf(sweep, "lr", [0.1, 0.2]).kind, "log");
+});
+
+test("what is new of a sweep is merged into what is known, in the order of numbers", () => {
+  const known = { whole: true, cursor: "a", status: "running", parameters: { x: {} }, trials: [{ number: 1, value: 1 }, { number: 3, value: null }] };
+  const now = merged(known, { whole: false, cursor: "b", status: "stopped", trials: [{ number: 3, value: 2 }, { number: 2, value: 5 }] });
+  assert.deepEqual(now.trials.map(({ number, value }) => [number, value]), [[1, 1], [2, 5], [3, 2]]);
+  assert.deepEqual([now.cursor, now.status, now.parameters], ["b", "stopped", { x: {} }]);
+  assert.equal(merged(known, null), known);
+  assert.deepEqual(merged(known, { whole: true, trials: [] }).trials, []);
+});
+
+const LIKE = { strategy: "random", objective: { metric: "loss", direction: "minimize" }, max_trials: 40, stopping: { target: 1e-4, patience: null, max_time: 3600 }, pruner: "median", seed: 3, options: {}, warm: 0, floats: [] };
+
+test("a sweep fills the form with what makes the same one", () => {
+  const parameters = { lr: { distribution: "log_uniform", min: 1e-5, max: 0.1 }, model: { act: { distribution: "categorical", values: ["relu", "a, b", null, true] } },
+    momentum: { distribution: "uniform", min: 0, max: 0.9, count: 4, when: { "model/act": ["relu"] } }, epochs: { distribution: "constant", value: 5 } };
+  const { fields, rows, lost } = likeOf({ ...LIKE, parameters });
+  const { parameters: made, ...rest } = sweepOf({ name: "", seed: "", ...fields }, rows.map((row) => ({ when: "", is: "", ...row })));
+  assert.deepEqual(rest, { strategy: "random", objective_metric: "loss", direction: "minimize", pruner: "median", max_trials: 40, max_time: 3600, target: 1e-4 });
+  assert.deepEqual(made.lr, parameters.lr);
+  assert.deepEqual(made.model.act.values, ["relu", "a, b", null, true]);
+  assert.deepEqual(made.momentum, parameters.momentum);
+  assert.equal(made.epochs.value, 5);
+  assert.deepEqual(lost, ["The seed is left open; with its own, 3, the same trials would be drawn again."]);
+});
+
+test("what the form cannot say of a sweep is said", () => {
+  const parameters = { a: { distribution: "categorical", values: ["it's, \"x\"", "b"] }, b: { distribution: "uniform", min: 0, max: 1 } };
+  const { lost } = likeOf({ ...LIKE, parameters, strategy: "bayesian", options: { sampler: "gp" }, warm: 12, floats: ["c"], stopping: { target: "Infinity" } });
+  assert.equal(lost.length, 6);
+  assert.match(lost.join("\n"), /sampler gp[^]*12 earlier results[^]*Infinity[^]*c: whole numbers[^]*seed is left open[^]*a: values cannot be written/);
+});
+
+test("a trial that nobody has any more waits: it takes no time and is on no worker's lane", () => {
+  const left = { number: 2, status: "running", worker: "", started: 3, ended: null };
+  const [one] = [{ number: 1, status: "running", worker: "w", started: 3, ended: null }];
+  assert.deepEqual([statusOf(left), statusOf(one)], ["waiting", "running"]);
+  assert.deepEqual([seconds(left, 9), seconds(one, 9)], [null, 6]);
+  assert.equal(lanes([left, one], 9).length, 1);
+  assert.equal(lanes([{ ...left, ended: 5 }], 9).length, 1);
+});
+
+test("an axis of whole numbers is marked at whole numbers", () => {
+  assert.deepEqual(axisTicks({ kind: "linear", lo: 1, hi: 3, isWhole: true }, 5).map(({ text }) => text), ["1", "2", "3"]);
+  assert.equal(axisTicks({ kind: "linear", lo: 1, hi: 3 }, 5).length, 5);
+  const sweep = { parameters: { depth: { distribution: "int", min: 1, max: 8 }, lr: { distribution: "uniform", min: 0, max: 1 } } };
+  assert.deepEqual(["depth", "lr"].map((name) => axisOf(sweep, name, [1, 2]).isWhole), [true, false]);
 });

@@ -8,7 +8,9 @@ import { exchanged, holding, keyWith, layoutOf, moved, stateOf, stepped, turned,
 import { without as withoutPart } from "../../../podstack/server/ui/static/table/nothing.js";
 import { parseLoose } from "../../../podstack/server/ui/static/table/loose.js";
 import { namesOf } from "../../../podstack/server/ui/static/table/completion.js";
-import { Table, columnsOf, patch } from "../../../podstack/server/ui/static/table/table.js";
+import { News } from "../../../podstack/server/ui/static/table/news.js";
+import { patch } from "../../../podstack/server/ui/static/table/patch.js";
+import { Table, bestOf, columnsOf } from "../../../podstack/server/ui/static/table/table.js";
 
 const LAYOUT = { pins: ["a", "b"], rest: ["c", "d", "e"] };
 
@@ -67,6 +69,17 @@ test("bars run from the lowest to the highest, over wide ranges by orders of mag
   assert.ok(Math.abs(shareOf([1e-4, 1e-3, 1e-1])(1e-3) - (0.03 + 0.97 / 3)) < 1e-9);
   assert.equal(shareOf([7, 7])(7), 1);
   assert.equal(shareOf([])(7), 1);
+});
+
+test("the best of a column is its highest or lowest finite value, where runs differ in it", () => {
+  const values = { high: [2, NaN, 5, null, "Infinity", 5], low: [2, 1, 4, 1, 3, 9], same: [7, null, 7, 7, NaN, 7], few: [null, null, 3, null, null, null] };
+  const ids = ["a", "b", "c", "d", "e", "f"];
+  const metrics = Object.fromEntries(Object.entries(values).map(([name, last]) => [name, { last }]));
+  const table = new Table({ ids, tags: ids.map(() => []), params: {}, metrics, directions: { high: "maximize", low: "minimize", same: "maximize", few: "maximize" } });
+  const best = bestOf(table, columnsOf(table), table.rows);
+  assert.deepEqual([...best.values()], [5, 1]);
+  assert.deepEqual([...bestOf(table, columnsOf(table), [0, 2]).values()], [5, 2]);
+  assert.equal(bestOf(table, columnsOf(table), [0]).size, 0);
 });
 
 const COUNT = 3000;
@@ -128,6 +141,50 @@ test("every figure of a metric has a column, whose key the switch can make", () 
   assert.deepEqual(columns.map(({ key }) => key), ["metrics.val/accuracy", "metrics.val/accuracy.max"]);
   assert.equal(keyWith(columns[0], "max"), columns[1].key);
   assert.equal(keyWith(columns[1], "last"), columns[0].key);
+});
+
+/** One run of the answer, as a server tells of what changed. */
+function changed(id, more = {}) {
+  const next = answer();
+  const few = Object.fromEntries(Object.entries(next).map(([name, column]) => [name, Array.isArray(column) ? column.slice(0, 1) : column]));
+  return { ...few, ids: [id], params: {}, metrics: {}, changed: [id], ...more };
+}
+
+test("a run that got its first metric is told as a new column, once somebody looks", () => {
+  const news = new News({});
+  const table = new Table(answer());
+  news.take(patch(table, changed("r0", { metrics: { val_f1: { last: [0.5] } } })));
+  news.tell(() => false);
+  assert.deepEqual([news.button.hidden, news.button.textContent, news.isElsewhere], [false, "New columns – update", true]);
+  const other = new Table({ ...answer(), omitted: { params: [], metrics: ["val_f1"] } });
+  assert.equal(patch(other, changed("r0", { metrics: { val_f1: { last: [0.5] } } })).hasColumns, false);
+  assert.equal(patch(table, changed("strange", { metrics: { val_f1: { last: [0.5] } } })).hasColumns, false);
+});
+
+test("a run that is brought back is no deleted one, and one that went before it was shown is no new one", () => {
+  const news = new News({});
+  const table = new Table(answer());
+  const empty = { ids: [], names: [], experiments: {} };
+  news.take(patch(table, changed("r0", { ...empty, changed: ["r0"] })));
+  news.take(patch(table, changed("strange")));
+  assert.deepEqual([[...news.gone], [...news.fresh.keys()]], [["r0"], ["strange"]]);
+  news.take(patch(table, changed("r0")));
+  news.take(patch(table, changed("x", { ...empty, changed: ["strange"] })));
+  assert.deepEqual([news.gone.size, news.fresh.size, news.isElsewhere], [0, 0, false]);
+});
+
+test("a server that was started anew tells of all runs, and so of those that went meanwhile", () => {
+  const table = new Table(answer());
+  const others = table.data.ids.filter((id) => id !== "r0");
+  assert.deepEqual(patch(table, changed("r0", { changed: null, next: null })).gone, others);
+  assert.deepEqual(patch(table, changed("r0", { changed: null, next: "t1.1" })).gone, []);
+});
+
+test("an experiment that was renamed is called so in the rows that are there", () => {
+  const table = new Table(answer());
+  const [id] = table.data.experiment;
+  patch(table, changed(table.data.ids[0], { experiments: { [id]: "renamed" } }));
+  assert.deepEqual(table.column({ kind: "attribute", name: "experiment" })(0), [id, "renamed"]);
 });
 
 test("what came and what went is told apart from what changed", () => {

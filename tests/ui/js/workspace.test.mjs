@@ -59,12 +59,15 @@ function viewOf(group) {
   };
 }
 
-test("what was kept is new only where it has more points", () => {
+test("what was kept is new only where it has more points, or others in their place", () => {
   const curves = new Curves(viewOf(""));
   const answer = { a: { loss: buckets([0, 1], [3, 2]) } };
   assert.equal(curves.keep(["loss"], ["a"], answer), true);
   assert.equal(curves.keep(["loss"], ["a"], answer), false);
   assert.equal(curves.keep(["loss"], ["a"], { a: { loss: buckets([0, 1], [3, 1], [1, 2]) } }), true);
+  assert.equal(curves.keep(["loss"], ["a"], { a: { loss: buckets([0, 1], [3, 0.5], [1, 2]) } }), true);
+  assert.equal(curves.keep(["loss"], ["a"], {}), true);
+  assert.equal(curves.keep(["loss"], ["a"], {}), false);
 });
 
 test("a curve has the name and colour of its run, and a run without the metric has none", () => {

@@ -20,10 +20,3 @@ export const toggleTable = async (card) => (await menu()).toggleTable(card);
 
 /** The values as they are now, where they are shown. */
 export const refreshTable = async (card) => card.table && (await menu()).refreshTable(card);
-
-/** The address of this view with one chart alone. */
-export function linkTo(name, here = location.href) {
-  const address = new URL(here);
-  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
-  return address.href;
-}

@@ -11,13 +11,11 @@ export function placed(series, x) {
   return { ...found, count, odd: series.odd ?? count.map(() => 0), at: placesOf(series, x) };
 }
 
-/** A series whose x is in the units of the axis already says so by `axis`; others hold steps. */
-function placesOf({ x: steps, time, axis }, x) {
-  if (axis === x) return steps;
-  if (x === "wall" && time) return time;
-  if (x === "relative" && time) return time.map((one) => one - time[0]);
-  return steps;
-}
+/**
+ * A series whose x is in the units of the axis already says so by `axis`; others hold steps. When its
+ * run began only the server knows: the first point of a metric may have come hours later.
+ */
+const placesOf = ({ x: places, time, axis }, x) => (axis !== x && x === "wall" && time ? time : places);
 
 /**
  * An exponential mean without the bias to its start, that a bucket of n points moves as n points of

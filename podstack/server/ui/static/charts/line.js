@@ -7,7 +7,6 @@
 import { el } from "../core/dom.js";
 import { duration, integer, moment, number } from "../core/format.js";
 import { extent, flagPlaces, nearest, placed, smoothed, tableOf, windowOf, yRange } from "./curve.js";
-import { Flags } from "./flags.js";
 import { Layer } from "./layers.js";
 import { listen } from "./line_input.js";
 import { cursor, cutsOf, flags, frameOf, paint } from "./line_paint.js";
@@ -18,8 +17,12 @@ const USUAL = { x: "step", smooth: 0, logX: false, logY: false, range: null, fit
 const NOTHING = () => {};
 
 export class LineChart {
-  /** @param {HTMLElement} host its place @param {{title?: string, height?: number}} options */
-  constructor(host, { title = "", height = 220 } = {}) {
+  /**
+   * @param {HTMLElement} host its place
+   * @param {{title?: string, height?: number, Flags?: typeof import('./flags.js').Flags}} options
+   *   Flags: what makes flags things to point at, where the view has any
+   */
+  constructor(host, { title = "", height = 220, Flags = null } = {}) {
     Object.assign(this, { host, title, view: { ...USUAL }, series: [], all: [], at: null, drag: null });
     Object.assign(this, { onZoom: NOTHING, onCursor: NOTHING, onPick: NOTHING, onTable: NOTHING });
     host.classList.add("line-chart");
@@ -28,7 +31,7 @@ export class LineChart {
     this.note = el("span", { class: "chart-window", hidden: true });
     this.said = el("span", { class: "visually-hidden", role: "status" });
     host.append(this.tip, this.note, this.said);
-    this.flags = new Flags(host);
+    this.flags = Flags && new Flags(host);
     listen(this, this.layer.canvas);
   }
 
@@ -96,7 +99,7 @@ export class LineChart {
     const frame = (this.frame = frameOf(width, height, { ...this.view, x: this.range, y: this.y }));
     paint(ctx, colors, frame, this.all, this.view);
     flags(ctx, colors, frame, this.flagged);
-    this.flags.place(frame, this.flagged);
+    this.flags?.place(frame, this.flagged);
     if (!this.all.length) this.sayNothing(ctx, colors, width, height);
     if (this.at !== null) cursor(ctx, colors, frame, this.at, this.hits().map(({ left, top, color }) => ({ left, top, color })));
     if (this.drag) this.shade(ctx, colors, frame);
@@ -190,7 +193,7 @@ export class LineChart {
     this.tip.remove();
     this.note.remove();
     this.said.remove();
-    this.flags.destroy();
+    this.flags?.destroy();
   }
 }
 

@@ -59,8 +59,9 @@ function wheeled(chart, event) {
   if (!event.ctrlKey || !chart.all.length) return;
   event.preventDefault();
   scaled(chart, Math.exp(event.deltaY / 300), xAt(chart, event.offsetX), false);
+  const { range } = chart.view; // new points may be drawn at the old one meanwhile
   clearTimeout(chart.settling);
-  chart.settling = setTimeout(() => chart.onZoom(chart.view.range), SETTLED);
+  chart.settling = setTimeout(() => chart.onZoom(range), SETTLED);
 }
 
 /** Wider (> 1) or closer about a place. */

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
 import { ago } from "../core/format.js";
-import { literal } from "./brushes.js";
+import { literal } from "../table/tokens.js";
 
 const PAUSE = 150; // milliseconds after a key
 const MOST = 8;
@@ -14,7 +14,11 @@ export function attach(view, box, field) {
   list.hidden = true;
   box.append(list);
   const state = { at: 0, found: [], asked: null, answered: null, isChosen: false };
-  const choose = (run) => view.change({ runs: [...view.state.runs, run.id] }, { reload: true });
+  const choose = ({ id }) => {
+    state.isChosen = false;
+    field.value = "";
+    if (!view.state.runs.includes(id)) view.change({ runs: [...view.state.runs, id] }, { reload: true });
+  };
   const ask = () => search(view, state, field, list, choose);
   field.addEventListener("input", () => wait(state, ask));
   field.addEventListener("focus", ask);

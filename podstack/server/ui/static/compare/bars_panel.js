@@ -1,23 +1,16 @@
 /** The figure of one metric in each selected run, the best first. */
 
 import { BarsChart } from "../charts/bars.js";
-import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { dimension, position } from "./dimensions.js";
-import { counted, emptyBox, labelOf, runUrl, select, setTools } from "./parts.js";
+import { ChartPanel, counted, labelOf, select, setTools } from "./parts.js";
 
 const PARTS = ["bar", "obj", "use", "brush", "hide", "runs", "base", "colors", "columns"];
 
-export const open = (...parts) => new BarsPanel(...parts);
+export const open = (...place) => new BarsPanel(...place, PARTS);
 
-class BarsPanel {
-  constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools, chart: null, table: null });
-    view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw(), body);
-  }
-
+class BarsPanel extends ChartPanel {
   /** The metric's column: the one chosen, else the objective. */
   get key() {
     const { bar } = this.view.state;
@@ -35,18 +28,10 @@ class BarsPanel {
       clear(this.body);
       const host = el("div", { class: "chart-host" });
       this.body.append(host);
-      this.chart = new BarsChart(host, { onLift: (run) => view.lift(run), onOpen: (run) => location.assign(runUrl(view, run)) });
+      this.chart = new BarsChart(host, this.calls());
     }
     this.chart.setData(this.data(key, items));
-    refreshTable(this);
-    this.body.dataset.state = "ready";
-    this.body.dataset.points = String(items.length);
-  }
-
-  empty(title, text) {
-    this.chart?.destroy();
-    this.chart = this.table = null;
-    emptyBox(this.body, title, text);
+    this.ready("points", items.length);
   }
 
   items(key) {

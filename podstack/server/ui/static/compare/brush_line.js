@@ -2,7 +2,7 @@
 
 import { clear, el } from "../core/dom.js";
 import { projectUrl } from "../core/page.js";
-import { filterText } from "./brushes.js";
+import { filterText } from "./filter_text.js";
 import { counted } from "./parts.js";
 
 /** The line that says how many runs are brushed, and leads to them. */

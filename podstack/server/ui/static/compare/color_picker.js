@@ -2,7 +2,7 @@
 
 import { LOOKS } from "../core/colors.js";
 import { el } from "../core/dom.js";
-import { keepColor } from "./run_palette.js";
+import { KEY, keptColors } from "./run_palette.js";
 
 const WORDS = ["Blue", "Pink", "Brown", "Sky blue", "Purple", "Olive"];
 const LINES = ["", ", dashed", ", dotted"];
@@ -57,4 +57,16 @@ function moved(event, box, close) {
   else return;
   event.preventDefault();
   event.stopPropagation();
+}
+
+/** Another colour for a run, or none of its own (null). */
+export function keepColor(colors, id, slot) {
+  const changed = (all) => {
+    const { [id]: _, ...rest } = all;
+    return slot === null ? rest : { ...rest, [id]: slot };
+  };
+  try {
+    localStorage.setItem(KEY, JSON.stringify(changed(keptColors())));
+  } catch { /* a browser that stores nothing forgets it with the page */ }
+  return changed(colors);
 }

@@ -7,9 +7,9 @@ import { menuButton, refreshTable, toggleTable } from "../charts/card_button.js"
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { Curves } from "../workspace/curves.js";
+import { axisSelect, bandSelect } from "./curve_choices.js";
 import { ALL } from "./data.js";
-import { groupsOf } from "./grouping.js";
-import { axisSelect, bandSelect, columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
+import { columnSelect, counted, emptyBox, labelOf, select, setTools, toggle } from "./parts.js";
 import { COLORED } from "./view.js";
 
 const PARTS = ["curves", "x", "smooth", "log", "group", "band", "zoom", "hide", "brush", "runs", "order", "obj", "colors", "columns"];
@@ -49,7 +49,8 @@ class CurvesPanel {
     const { group } = this.view.state;
     if (group) return group === NO_GROUP ? "" : group;
     if (this.view.selected.length <= COLORED) return "";
-    const fits = ({ key }) => groupsOf(this.view, key, this.runs).size <= 6;
+    if (!this.curves.grouping) return ALL; // by what, is seen when they are drawn
+    const fits = ({ key }) => this.groupsOf(key).size <= 6;
     return this.view.importance.found.find(fits)?.key ?? ALL;
   }
 
@@ -64,7 +65,18 @@ class CurvesPanel {
   nameOf(id) { return this.view.nameOf(this.compared.places.get(id)); }
   get groupKey() { return this.group; }
 
+  /** Label → runs. What makes groups is there by then (`draw`). */
+  groupsOf(key) {
+    return this.curves.grouping.groupsOf(this.view, key, this.runs);
+  }
+
+  /** Whether runs may be drawn as groups: what makes them comes when they first may. */
+  get mayGroup() {
+    return this.view.state.group !== "" || this.view.selected.length > COLORED;
+  }
+
   draw() {
+    if (this.mayGroup && !this.curves.grouping) return this.learn();
     const { metrics, view } = this;
     setTools(this.tools, ...this.controls());
     if (!metrics.length) return this.empty("No numeric metric yet", "Curves come with the first logged point.");
@@ -78,9 +90,19 @@ class CurvesPanel {
     this.load(metrics);
   }
 
+  async learn() {
+    try {
+      await this.curves.learnGrouping();
+      this.draw();
+    } catch (error) {
+      this.empty("The curves could not be drawn", error.message);
+      this.body.dataset.state = "error";
+    }
+  }
+
   /** What each group is, in its colour; runs have the strip. */
   legend() {
-    const groups = [...groupsOf(this.view, this.group, this.runs)];
+    const groups = [...this.groupsOf(this.group)];
     const styles = this.view.stylesFor(groups.map(([label]) => label));
     const word = this.group === ALL ? "" : `${labelOf(this.group)} `;
     return groups.map(([label, runs]) => {
@@ -167,6 +189,7 @@ class CurvesPanel {
       }
       if (turn !== this.turn) return;
       names.forEach((name) => this.show(name));
+      this.curves.forgetLate();
     }
   }
 

@@ -17,9 +17,6 @@ export function split(key) {
   return [key.slice(0, at), key.slice(at + 1)];
 }
 
-/** The name of a column without its kind. */
-export const nameOf = (key) => split(key)[1];
-
 /** Which figure of a metric stands for it: "last", or the "best" where the name says which. */
 export function partOf(direction, use = "best") {
   if (use === "last" || !direction) return "last";
@@ -55,6 +52,7 @@ export class Compared {
     this.params = answer.params;
     this.equal = answer.equal_params;
     this.directions = answer.directions;
+    this.objective = answer.objective; // the metric that the server judges these runs by, or null
     this.use = use;
     this.absent = new Map(Object.entries(answer.absent).map(([n, places]) => [n, new Set(places)]));
     this.metrics = figures(answer.metrics);
@@ -83,25 +81,6 @@ export class Compared {
   figure(metric, run, part = partOf(this.directions[metric], this.use)) {
     return this.metrics[metric]?.[part][run] ?? null;
   }
-
-  /** How a column is called in the filter language. */
-  named(key) {
-    const [kind, name] = split(key);
-    const part = kind === "metrics" ? partOf(this.directions[name], this.use) : "last";
-    return `${kind}.${quoted(name)}${part === "last" ? "" : `.${part}`}`;
-  }
-
-  /** The metric that most of the runs have; of several the one that says which way is better. */
-  commonMetric() {
-    const rank = (name) => [
-      this.metrics[name].last.filter((value) => value !== null).length,
-      this.directions[name] ? 1 : 0,
-      /(^|[^a-z])(val|valid|validation|test|eval|dev)([^a-z]|$)/i.test(name) ? 1 : 0,
-    ];
-    const ranked = Object.keys(this.metrics).map((name) => [name, rank(name)]);
-    ranked.sort(([, a], [, b]) => b[0] - a[0] || b[1] - a[1] || b[2] - a[2]);
-    return ranked[0]?.[0] ?? null;
-  }
 }
 
 function figures(metrics) {
@@ -111,12 +90,24 @@ function figures(metrics) {
   return Object.fromEntries(Object.entries(metrics).map(([name, told]) => [name, parts(told)]));
 }
 
-const PLAIN = /^[A-Za-z][A-Za-z0-9_]*$/;
-const KEYWORDS = new Set(["and", "or", "not", "in", "is", "contains", "nan", "none", "missing",
-  "true", "false", "inf", "asc", "desc"]);
+/**
+ * Whether one value passes one brush: `[lo, hi]`, both ends within, or `{in: [values]}`; who lacks
+ * the column passes none.
+ */
+export function passes(brush, value) {
+  if (value === undefined) return false;
+  if (Array.isArray(brush)) return value >= brush[0] && value <= brush[1];
+  return brush.in.some((wanted) => same(wanted, value));
+}
 
-/** A name for the filter language: in backticks where it is not one plain word. */
-export function quoted(name) {
-  const plain = PLAIN.test(name) && !KEYWORDS.has(name.toLowerCase());
-  return plain ? name : `\`${name.replaceAll("`", "``")}\``;
+/** The runs that pass all brushes, in their order. */
+export function brushed(compared, runs, brushes) {
+  const all = Object.entries(brushes);
+  return runs.filter((run) => all.every(([key, brush]) => passes(brush, compared.value(key, run))));
+}
+
+/** A brush in words, for a chip and a screen reader. */
+export function words(brush, number, text) {
+  if (Array.isArray(brush)) return `${number(brush[0])} – ${number(brush[1])}`;
+  return brush.in.map(text).join(", ");
 }

@@ -6,8 +6,6 @@
 import { textOf } from "./data.js";
 import { isReal } from "./statistics.js";
 
-export { textOf };
-
 const FEW = 8; // different numbers that are still categories
 const PER_CATEGORY = 3; // runs for each of them, at least
 const LOG_FROM = 100; // max / min past which an axis is logarithmic

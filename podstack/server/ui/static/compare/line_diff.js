@@ -85,3 +85,23 @@ export function folded(script, around = 3) {
   });
   return found;
 }
+
+/**
+ * The lines side by side: what went beside what came in its place.
+ * @returns {{left?: object, right?: object, isChanged?: boolean, fold?: number}[]} fold: so many equal lines
+ */
+export function paired(script) {
+  const rows = [];
+  let [gone, come] = [[], []];
+  const flush = () => {
+    for (let at = 0; at < Math.max(gone.length, come.length); at += 1) rows.push({ left: gone[at], right: come[at], isChanged: true });
+    [gone, come] = [[], []];
+  };
+  for (const line of script) {
+    if (line.kind === "-") gone.push(line);
+    else if (line.kind === "+") come.push(line);
+    else { flush(); rows.push(line.kind === "…" ? { fold: line.lines } : { left: line, right: line }); }
+  }
+  flush();
+  return rows;
+}

@@ -3,8 +3,8 @@
 import { number, signed } from "../core/format.js";
 import { partOf } from "./data.js";
 import { bestOf, deltaOf, deltaText } from "./deltas.js";
-import { counted, emptyBox, runLabel, segmented, setTools } from "./parts.js";
-import { comparisonTable, inGroups, replaced, runsAreRows, scrolled } from "./table.js";
+import { counted, emptyBox, segmented, setTools } from "./parts.js";
+import { comparisonTable, inGroups, replaced, runLabel, runsAreRows, scrolled } from "./table.js";
 
 const PARTS = ["sort", "figure", "flip", "base", "hide", "brush", "runs", "order", "colors", "columns"];
 const FIGURES = [["best", "Best"], ["last", "Last"], ["min", "Min"], ["max", "Max"], ["all", "All"]];

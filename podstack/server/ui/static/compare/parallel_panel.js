@@ -1,24 +1,16 @@
 /** Parallel coordinates of the visible runs: what is brushed here filters the whole page. */
 
 import { ParallelChart } from "../charts/parallel.js";
-import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
-import { words } from "./brushes.js";
-import { textOf } from "./data.js";
-import { counted, emptyBox, labelOf, legendOf, runUrl, select, setTools, tipOf } from "./parts.js";
+import { textOf, words } from "./data.js";
+import { ChartPanel, counted, labelOf, legendOf, select, setTools, tipOf } from "./parts.js";
 
 const PARTS = ["axes", "inv", "brush", "hide", "runs", "order", "obj", "use", "colors", "columns"];
 
-export const open = (...parts) => new ParallelPanel(...parts);
+export const open = (...place) => new ParallelPanel(...place, PARTS);
 
-class ParallelPanel {
-  constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools, chart: null, table: null });
-    view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw(), body);
-  }
-
+class ParallelPanel extends ChartPanel {
   draw() {
     const { view } = this;
     setTools(this.tools, ...this.controls());
@@ -33,9 +25,7 @@ class ParallelPanel {
     }
     this.chart.setData(this.data());
     this.drawChips();
-    refreshTable(this);
-    this.body.dataset.state = "ready";
-    this.body.dataset.selected = String(view.selected.length);
+    this.ready("selected", view.selected.length);
   }
 
   problem() {
@@ -45,20 +35,13 @@ class ParallelPanel {
     return null;
   }
 
-  empty(title, text) {
-    this.chart?.destroy();
-    this.chart = this.table = null;
-    emptyBox(this.body, title, text);
-  }
-
   calls() {
     const { view } = this;
     return {
+      ...super.calls(),
       onBrush: (key, brush) => view.change({ brush: withBrush(view.state.brush, key, brush) }),
       onOrder: (axes) => view.change({ axes }),
       onInvert: (key) => view.change({ inv: toggled(view.state.inv, key) }),
-      onLift: (run) => view.lift(run),
-      onOpen: (run) => location.assign(runUrl(view, run)),
     };
   }
 

@@ -3,8 +3,8 @@
 import { el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { same, textOf } from "./data.js";
-import { counted, emptyBox, runLabel, segmented, setTools, toggle } from "./parts.js";
-import { comparisonTable, inGroups, replaced, runsAreRows, scrolled } from "./table.js";
+import { counted, emptyBox, segmented, setTools, toggle } from "./parts.js";
+import { comparisonTable, inGroups, replaced, runLabel, runsAreRows, scrolled } from "./table.js";
 
 const PARTS = ["sort", "all", "flip", "base", "hide", "brush", "runs", "order", "colors", "columns"];
 const LONGEST = 80; // characters of a value in a cell

@@ -1,5 +1,6 @@
 /** Small pieces that several panels of the Compare page are made of. */
 
+import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { projectUrl } from "../core/page.js";
@@ -8,14 +9,6 @@ import { textOf } from "./data.js";
 /** Where a run's own page is. */
 export const runUrl = (view, run, tab = "") =>
   projectUrl(`/runs/${encodeURIComponent(view.idOf(run))}${tab}`);
-
-/** A run as its colour and its name, which leads to it. */
-export function runLabel(view, run) {
-  const label = el("a", { class: "run-label", href: runUrl(view, run), title: view.nameOf(run) },
-    dot(view, run), el("span", { class: "cut" }, view.nameOf(run)));
-  if (run === view.baseline) label.append(el("small", { class: "base-word" }, "baseline"));
-  return label;
-}
 
 /** The colour of a run; a ring where too many are shown for each to have one. */
 export function dot(view, run) {
@@ -67,16 +60,6 @@ export function segmented(label, options, value, onChange) {
   return bar;
 }
 
-const AXES = [["step", "Step"], ["relative", "Time since start"], ["wall", "Wall time"]];
-
-/** What curves lie over: steps, times, or another metric. */
-export const axisSelect = (metrics, value, onChange) =>
-  select("X", [...AXES, ...metrics.map((name) => [name, name])], value, onChange);
-
-/** What the band around the line of a group shows. */
-export const bandSelect = (value, onChange) =>
-  select("Band", [["minmax", "Min–max"], ["std", "± 1 std"], ["half", "Median, middle half"]], value, onChange);
-
 /**
  * Put tools in place without taking the focus from the one that was used. Those that look the same
  * as before stay, so that what somebody has just opened stays open while runs are written.
@@ -120,4 +103,33 @@ export function columnSelect(view, label, value, onChange, none = null) {
 export function tipOf(view, run, keys) {
   const shown = (value) => (typeof value === "number" ? number(value) : textOf(value).slice(0, 60));
   return [view.nameOf(run), ...keys.map((key) => `${labelOf(key)}: ${shown(view.compared.value(key, run))}`)];
+}
+
+/** What the panels of one chart share: it is drawn anew when a part of the view changes. */
+export class ChartPanel {
+  /** @param {string[]} parts of the view that `draw()` shows */
+  constructor(view, body, tools, parts) {
+    Object.assign(this, { view, body, tools, chart: null, table: null });
+    view.onLift((run) => this.chart?.lift(run));
+    view.on(parts, () => this.draw(), body);
+  }
+
+  /** What every chart of runs tells: the run under the pointer, and the one to open. */
+  calls() {
+    const { view } = this;
+    return { onLift: (run) => view.lift(run), onOpen: (run) => location.assign(runUrl(view, run)) };
+  }
+
+  empty(title, text) {
+    this.chart?.destroy();
+    this.chart = this.table = null;
+    emptyBox(this.body, title, text);
+  }
+
+  /** The chart shows so many of what `name` says. */
+  ready(name, count) {
+    refreshTable(this);
+    this.body.dataset.state = "ready";
+    this.body.dataset[name] = String(count);
+  }
 }

@@ -6,7 +6,9 @@
 import { LOOKS } from "../core/colors.js";
 import { page } from "../core/page.js";
 
-const KEY = `podstack-colors-${page.project}`;
+/** Where this browser keeps them. */
+export const KEY = `podstack-colors-${page.project}`;
+
 /** The slots that this browser keeps, by run. */
 export function keptColors() {
   try {
@@ -27,18 +29,6 @@ export function colorsFor(ids, linked) {
   const kept = keptColors();
   const own = Object.fromEntries(ids.filter((id) => Object.hasOwn(kept, id)).map((id) => [id, kept[id]]));
   return { ...own, ...slots(linked) };
-}
-
-/** Another colour for a run, or none of its own (null). */
-export function keepColor(colors, id, slot) {
-  const changed = (all) => {
-    const { [id]: _, ...rest } = all;
-    return slot === null ? rest : { ...rest, [id]: slot };
-  };
-  try {
-    localStorage.setItem(KEY, JSON.stringify(changed(keptColors())));
-  } catch { /* a browser that stores nothing forgets it with the page */ }
-  return changed(colors);
 }
 
 /** Offer the colours below a button; the palette comes with its first use. */

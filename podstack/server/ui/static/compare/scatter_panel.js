@@ -1,23 +1,16 @@
 /** A scatter of the selected runs over any two columns, coloured and sized by any others. */
 
 import { ScatterChart } from "../charts/scatter.js";
-import { refreshTable } from "../charts/card_button.js";
 import { clear, el } from "../core/dom.js";
 import { dimension, position } from "./dimensions.js";
-import { columnSelect, counted, emptyBox, labelOf, legendOf, runUrl, setTools, tipOf, toggle } from "./parts.js";
+import { ChartPanel, columnSelect, counted, labelOf, legendOf, setTools, tipOf, toggle } from "./parts.js";
 import { pareto, spearman } from "./statistics.js";
 
 const PARTS = ["sx", "sy", "sc", "ss", "logx", "logy", "brush", "hide", "runs", "obj", "use", "colors", "columns"];
 
-export const open = (...parts) => new ScatterPanel(...parts);
+export const open = (...place) => new ScatterPanel(...place, PARTS);
 
-class ScatterPanel {
-  constructor(view, body, tools) {
-    Object.assign(this, { view, body, tools, chart: null, table: null });
-    view.onLift((run) => this.chart?.lift(run));
-    view.on(PARTS, () => this.draw(), body);
-  }
-
+class ScatterPanel extends ChartPanel {
   /** The columns of x, y, colour and size: those chosen, else the most telling one and the objective. */
   get keys() {
     const { view } = this;
@@ -44,7 +37,7 @@ class ScatterPanel {
       const host = el("div", { class: "chart-host" });
       this.line = el("p", { class: "muted small", role: "status" });
       this.body.append(host, this.line);
-      this.chart = new ScatterChart(host, { onLift: (run) => this.view.lift(run), onOpen: (run) => location.assign(runUrl(this.view, run)) });
+      this.chart = new ScatterChart(host, this.calls());
     }
     this.show(axes, points);
   }
@@ -61,15 +54,7 @@ class ScatterPanel {
       label: `Scatter of ${labelOf(this.keys.y)} over ${labelOf(this.keys.x)}: ${facts}`,
     });
     this.line.textContent = facts;
-    refreshTable(this);
-    this.body.dataset.state = "ready";
-    this.body.dataset.points = String(points.length);
-  }
-
-  empty(title, text) {
-    this.chart?.destroy();
-    this.chart = this.table = null;
-    emptyBox(this.body, title, text);
+    this.ready("points", points.length);
   }
 
   axes() {

@@ -3,6 +3,7 @@
  * legend of every chart below: a run that the pointer is on is lifted in all of them.
  */
 
+import { carries } from "../core/carry.js";
 import { clear, el, icon } from "../core/dom.js";
 import { counted, dot, runUrl } from "./parts.js";
 import { openColors } from "./run_palette.js";
@@ -12,9 +13,14 @@ const PARTS = ["runs", "order", "hide", "base", "brush", "obj", "use", "colors",
 
 export function strip(view, host) {
   let isOpen = false;
+  let drawn = "";
+  const add = adder(view); // it stays, with what somebody types there
   const draw = () => {
+    const wanted = factsOf(view, isOpen);
+    if (wanted === drawn && host.querySelector(".strip-foot")) return;
+    drawn = wanted;
     const focused = focusOf(host);
-    clear(host).append(listOf(view, isOpen), footOf(view, isOpen, () => {
+    clear(host).append(listOf(view, isOpen), footOf(view, isOpen, add, () => {
       isOpen = !isOpen;
       draw();
     }));
@@ -24,6 +30,12 @@ export function strip(view, host) {
   };
   view.on(PARTS, draw);
   view.onLift((run) => lift(host, view, run));
+}
+
+/** All that it shows: while that is the same, what somebody holds or is about to press stays. */
+function factsOf(view, isOpen) {
+  const { compared: { runs, ids }, state: { hide }, missing, baseline, isColored, styles, ordered } = view;
+  return JSON.stringify([isOpen, ids, runs.name, runs.status, hide, missing, baseline, isColored, [...styles], ordered, view.state.runs]);
 }
 
 /** Whatever had the focus, by what it was for, since drawing makes new elements. */
@@ -52,8 +64,8 @@ function chip(view, run) {
   const isHidden = view.hidden.has(id);
   const isBase = run === view.baseline;
   const kind = ["chip", isHidden && "is-hidden", isBase && "is-base"].filter(Boolean).join(" ");
-  const item = el("li", { class: kind, "data-run": id, draggable: "true" },
-    color(view, run), el("a", { class: "cut", href: runUrl(view, run), title: view.nameOf(run), "data-act": "open" }, view.nameOf(run)),
+  const item = el("li", { class: kind, "data-run": id },
+    el("span", { class: "grip", "aria-hidden": "true" }), color(view, run), el("a", { class: "cut", href: runUrl(view, run), title: view.nameOf(run), "data-act": "open" }, view.nameOf(run)),
     status(view, run), button("eye", isHidden ? "Show" : "Hide", view, run, () => toggleEye(view, id), icon("eye")),
     button("base", isBase ? "Baseline is" : "Make the baseline", view, run, () => view.change({ base: id }), "Δ"));
   if (view.state.runs.length) {
@@ -85,9 +97,7 @@ function status(view, run) {
 
 function button(act, words, view, run, onClick, face) {
   const label = `${words}: ${view.nameOf(run)}`;
-  const made = el("button", { type: "button", class: `chip-${act}`, "data-act": act, "aria-label": label, title: words }, face);
-  made.addEventListener("click", onClick);
-  return made;
+  return el("button", { type: "button", class: `chip-${act}`, "data-act": act, "aria-label": label, title: words, onclick: onClick }, face);
 }
 
 function toggleEye(view, id) {
@@ -121,34 +131,25 @@ function step(view, event, id) {
 }
 
 function dragging(view, list) {
-  let held = null;
-  list.addEventListener("dragstart", (event) => {
-    held = event.target.closest?.("[data-run]")?.dataset.run ?? null;
-    event.dataTransfer.effectAllowed = "move";
-    event.dataTransfer.setData("text/plain", held ?? "");
-  });
-  list.addEventListener("dragover", (event) => held && event.preventDefault());
-  list.addEventListener("drop", (event) => {
-    event.preventDefault();
-    const over = event.target.closest("[data-run]")?.dataset.run;
-    if (!held || !over || over === held) return;
-    moveTo(view, held, view.ordered.map((run) => view.idOf(run)).indexOf(over));
-    held = null;
+  carries(list, {
+    items: "[data-run]", grip: ".grip, .chip-color", // a browser gives a finger beside a button to the button
+    onMove: ({ dataset: { run } }, gap) => {
+      const from = view.ordered.findIndex((one) => view.idOf(one) === run);
+      if (gap !== from && gap !== from + 1) moveTo(view, run, gap > from ? gap - 1 : gap);
+    },
   });
 }
 
-function footOf(view, isOpen, toggle) {
+function footOf(view, isOpen, add, toggle) {
   const foot = el("div", { class: "strip-foot" });
   const over = view.ordered.length - MANY;
   if (over > 0) {
-    const more = el("button", { type: "button", class: "link", "data-act": "more" },
-      isOpen ? "Show fewer" : `Show ${counted(over, "more run")}`);
-    more.addEventListener("click", toggle);
-    foot.append(more);
+    foot.append(el("button", { type: "button", class: "link", "data-act": "more", onclick: toggle },
+      isOpen ? "Show fewer" : `Show ${counted(over, "more run")}`));
   }
   if (view.state.hide.length) foot.append(showAll(view));
   if (view.missing.length) foot.append(el("span", { class: "warning" }, `${counted(view.missing.length, "run")} of this link ${view.missing.length === 1 ? "is" : "are"} not there.`));
-  if (view.state.runs.length) foot.append(adder(view));
+  if (view.state.runs.length) foot.append(add);
   return foot;
 }
 
@@ -165,9 +166,7 @@ export function adder(view) {
 }
 
 function showAll(view) {
-  const all = el("button", { type: "button", class: "link", "data-act": "show-all" }, `Show ${counted(view.state.hide.length, "hidden run")}`);
-  all.addEventListener("click", () => view.change({ hide: [] }));
-  return all;
+  return el("button", { type: "button", class: "link", "data-act": "show-all", onclick: () => view.change({ hide: [] }) }, `Show ${counted(view.state.hide.length, "hidden run")}`);
 }
 
 function lift(host, view, run) {

@@ -6,6 +6,7 @@
  */
 
 import { clear, el } from "../core/dom.js";
+import { dot, runUrl } from "./parts.js";
 
 const STEP = 100; // runs of a long table that come at once
 export const SIDE_BY_SIDE = 6; // runs that are columns; more are rows
@@ -133,4 +134,12 @@ export function replaced(body, ...parts) {
 /** A table that scrolls by itself, also by keyboard. */
 export function scrolled(label, table) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` }, table);
+}
+
+/** A run as its colour and its name, which leads to it. */
+export function runLabel(view, run) {
+  const label = el("a", { class: "run-label", href: runUrl(view, run), title: view.nameOf(run) },
+    dot(view, run), el("span", { class: "cut" }, view.nameOf(run)));
+  if (run === view.baseline) label.append(el("small", { class: "base-word" }, "baseline"));
+  return label;
 }

@@ -2,13 +2,14 @@
 
 import { get } from "../core/api.js";
 import { clear, el } from "../core/dom.js";
+import { integer } from "../core/format.js";
 import { page, url } from "../core/page.js";
-import { folded, lineDiff } from "./line_diff.js";
-import { counted, emptyBox, runLabel, select, setTools } from "./parts.js";
+import { counted, emptyBox, select, setTools } from "./parts.js";
+import { runLabel } from "./table.js";
 
 const PARTS = ["text", "with", "base", "runs", "hide"];
 const LARGEST = 1_000_000; // bytes of a file
-const MOST_LINES = 3000; // of a diff that are shown
+const MOST_ROWS = 3000; // of a diff that are shown
 const TEXT = /\.(txt|md|log|json|jsonl|ya?ml|toml|ini|cfg|conf|py|sh|js|ts|c|cc|cpp|h|rs|go|java|sql|csv|tsv|diff|patch|xml|html?|rst|r|jl|lua|gitignore)$|(^|\/)(Dockerfile|Makefile|requirements[^/]*)$/i;
 
 export function open(view, body, tools) {
@@ -25,8 +26,8 @@ export function open(view, body, tools) {
       await Promise.all(pair.map((run) => listed(files, view.idOf(run))));
       if (turn !== latest) return;
       setTools(tools, ...controls(view, pair, files));
-      const texts = await Promise.all(pair.map((run) => textOf(view, run, files)));
-      if (turn === latest) show(view, body, pair, texts);
+      const [diff, ...texts] = await Promise.all([import("./line_diff.js"), ...pair.map((run) => textOf(view, run, files))]);
+      if (turn === latest) show(view, body, pair, texts, diff);
     } catch (error) {
       if (turn === latest) failed(body, error, draw);
     }
@@ -79,43 +80,26 @@ function paramsText({ compared }, run) {
     .map(([name, value]) => `${name}: ${JSON.stringify(value, null, 2)}`).join("\n");
 }
 
-function show(view, body, pair, texts) {
+function show(view, body, pair, texts, { folded, lineDiff, paired }) {
   const absent = pair.filter((_, at) => texts[at] === null);
-  const script = folded(lineDiff(texts[0] ?? "", texts[1] ?? ""));
-  const changes = script.filter(({ kind }) => kind === "+" || kind === "-").length;
-  const words = absent.length ? `${absent.map((run) => view.nameOf(run)).join(" and ")} lacks this file`
-    : changes ? `${counted(changes, "line")} differ` : "Both are the same";
+  const rows = paired(folded(lineDiff(texts[0] ?? "", texts[1] ?? "")));
+  const changes = rows.filter(({ isChanged }) => isChanged).length;
+  const words = absent.length ? `${absent.map((run) => view.nameOf(run)).join(" and ")} lacks this file` : differing(changes);
+  const rest = rows.length > MOST_ROWS ? `, of which the first ${integer(MOST_ROWS)} rows are shown` : "";
   const table = el("table", { class: "diff" }, el("caption", { class: "visually-hidden" }, "Differences, line by line"),
     el("thead", {}, el("tr", {}, ...pair.flatMap((run) => [el("th", { class: "line-number", scope: "col", "aria-label": "Line" }), el("th", { scope: "col" }, runLabel(view, run))]))),
-    el("tbody", {}, ...pairedRows(script.slice(0, MOST_LINES))));
-  clear(body).append(el("p", { class: "muted", role: "status" }, words),
+    el("tbody", {}, ...rows.slice(0, MOST_ROWS).map((row) => (row.fold ? foldRow(row.fold) : diffRow(row)))));
+  clear(body).append(el("p", { class: "muted", role: "status" }, words + rest),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Texts side by side" }, table));
   body.dataset.state = "ready";
   body.dataset.changes = String(changes);
 }
 
-/** Removed and added lines that follow one another stand in one row. */
-function pairedRows(script) {
-  const rows = [];
-  for (let at = 0; at < script.length;) {
-    if (script[at].kind === "…") rows.push(foldRow(script[at].lines));
-    if (script[at].kind === "=") rows.push(diffRow(script[at], script[at]));
-    if (script[at].kind === "…" || script[at].kind === "=") {
-      at += 1;
-      continue;
-    }
-    const stop = script.findIndex((line, place) => place >= at && (line.kind === "=" || line.kind === "…"));
-    const changed = script.slice(at, stop < 0 ? undefined : stop);
-    const [gone, come] = ["-", "+"].map((kind) => changed.filter((line) => line.kind === kind));
-    for (let row = 0; row < Math.max(gone.length, come.length); row += 1) rows.push(diffRow(gone[row], come[row]));
-    at += changed.length;
-  }
-  return rows;
-}
+const differing = (lines) => (lines ? `${counted(lines, "line")} ${lines === 1 ? "differs" : "differ"}` : "Both are the same");
 
 const foldRow = (lines) => el("tr", { class: "fold" }, el("td", { colspan: "4" }, `${counted(lines, "equal line")}`));
 
-function diffRow(left, right) {
+function diffRow({ left, right }) {
   return el("tr", {}, ...side(left, left?.left, "-", "removed"), ...side(right, right?.right, "+", "added"));
 }
 

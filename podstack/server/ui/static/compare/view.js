@@ -3,8 +3,7 @@
  * that follows from the two. Panels ask it, tell it, and listen to it.
  */
 
-import { brushed } from "./brushes.js";
-import { Compared, textOf } from "./data.js";
+import { brushed, Compared, textOf } from "./data.js";
 import { dimension, position } from "./dimensions.js";
 import { importance } from "./importance.js";
 import { Listening } from "./listening.js";
@@ -45,6 +44,11 @@ export class View extends Listening {
     this.generation = answer.generation;
     this.forget();
     if (answer.changed) for (const heard of this.growers) heard(answer.changed);
+  }
+
+  /** An answer about changes. A server that was started anew knows of none: any run may have grown. */
+  take(answer) {
+    this.load({ ...answer, changed: answer.changed ?? answer.runs.id });
   }
 
   /** Be told which runs were written since. */
@@ -126,12 +130,11 @@ export class View extends Listening {
     return this.compared.runs.name[run] || this.idOf(run);
   }
 
-  /** The column that the panels explain; null where no run has a metric. */
+  /** The column that the panels explain: the one chosen, else what the runs are judged by; null without metrics. */
   get objective() {
-    const chosen = this.state.obj;
-    if (chosen && this.compared.metrics[chosen]) return `metrics.${chosen}`;
-    const common = this.once("common", () => this.compared.commonMetric());
-    return common === null ? null : `metrics.${common}`;
+    const { metrics, objective } = this.compared;
+    const name = metrics[this.state.obj] ? this.state.obj : objective;
+    return metrics[name] ? `metrics.${name}` : null;
   }
 
   /** "minimize" or "maximize"; undefined where the name does not say. */

@@ -28,9 +28,6 @@ export const getRoot = (path, params = {}, options = {}) => ask("GET", API + pat
 export const send = (method, path, body, options = {}) => ask(method, below(path), body, options);
 export const sendRoot = (method, path, body, options = {}) => ask(method, API + path, body, options);
 
-/** Numbers of an answer, where NaN and infinities are texts. */
-export const numbers = (values) => values.map((value) => (value === null ? null : Number(value)));
-
 async function ask(method, path, body, { signal } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";

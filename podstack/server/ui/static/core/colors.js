@@ -60,7 +60,3 @@ export function setTheme(choice) {
   } catch { /* a browser that stores nothing forgets it with the page */ }
   document.dispatchEvent(new Event("podstack-theme-choice"));
 }
-
-export function themeChoice() {
-  try { return localStorage.getItem("podstack-theme") ?? "system"; } catch { return "system"; }
-}

@@ -51,10 +51,10 @@ export function on(root, event, selector, handler) {
 
 const drawn = new Map();
 
-/** One of our icons, from static/icons; drawn once it has come. */
+/** One of our icons, from static/icons; drawn once it has come, and a button is one without it. */
 export function icon(name) {
   const holder = el("span", { class: "icon-holder", "aria-hidden": "true" });
-  if (!drawn.has(name)) drawn.set(name, fetch(new URL(`../icons/${name}.svg`, import.meta.url)).then((answer) => answer.text()));
-  drawn.get(name).then((text) => holder.append(document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true)));
+  if (!drawn.has(name)) drawn.set(name, fetch(new URL(`../icons/${name}.svg`, import.meta.url)).then((answer) => (answer.ok ? answer.text() : null), () => null));
+  drawn.get(name).then((text) => text && holder.append(document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true)));
   return holder;
 }

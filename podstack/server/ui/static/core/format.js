@@ -1,5 +1,7 @@
 /** Figures and times as words; the server's ui/words.py writes the same. */
 
+import { now } from "./page.js";
+
 export const NOTHING = "–";
 const grouped = new Intl.NumberFormat("en-US");
 
@@ -7,7 +9,7 @@ const grouped = new Intl.NumberFormat("en-US");
 export function number(value) {
   if (value === null || value === undefined) return NOTHING;
   if (value === "NaN" || Number.isNaN(value)) return "NaN";
-  const figure = Number(value);
+  const figure = Number(value) + 0; // minus zero is zero
   if (Number.isNaN(figure)) return String(value);
   if (!Number.isFinite(figure)) return figure > 0 ? "∞" : "-∞";
   const size = Math.abs(figure);
@@ -25,20 +27,12 @@ export const integer = (value) => (value === null || value === undefined ? NOTHI
 /** A difference, with its sign. */
 export const signed = (value) => (value > 0 ? `+${number(value)}` : number(value).replace(/^-/, "−"));
 
-/** Bytes: `812 B`, `1.4 kB`, `3.2 GB`. */
-export function bytes(count) {
-  if (count === null || count === undefined) return NOTHING;
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let place = 0;
-  while (Math.abs(count) >= 1000 && place < 4) { count /= 1000; place += 1; }
-  return `${place ? Number(count.toPrecision(3)) : Math.round(count)} ${units[place]}`;
-}
-
 const STEPS = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
 
-/** Seconds: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+/** Seconds: `8 ms`, `2.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
+  if (seconds < 1) return seconds ? `${Math.round(1000 * seconds)} ms` : "0 s";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.floor(seconds);
   for (const [size, unit, part, lesser] of STEPS) {
@@ -52,9 +46,9 @@ export function duration(seconds) {
 const SPANS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [60 * 86400, 86400, "d"], [730 * 86400, 30 * 86400, "mo"]];
 
 /** An epoch time as its distance from now: `3 min ago`. */
-export function ago(time, now = Date.now() / 1000) {
+export function ago(time, at = now()) {
   if (time === null || time === undefined) return NOTHING;
-  const seconds = now - time;
+  const seconds = at - time;
   if (seconds < 5) return "just now";
   for (const [limit, size, unit] of SPANS) if (seconds < limit) return `${Math.floor(seconds / size)} ${unit} ago`;
   return `${Math.floor(seconds / (365 * 86400))} y ago`;

@@ -20,6 +20,10 @@ export const KEYS = {
       Delete: "Delete the selected runs",
     },
   },
+  notes: {
+    title: "Notes of an experiment",
+    keys: { "/": "Search" },
+  },
   head: {
     title: "A column's heading that has the focus",
     keys: {

@@ -6,17 +6,21 @@ import { el } from "./dom.js";
  * @param {({text: string, href?: string, run?: () => void, kind?: string, checked?: boolean} | null)[]} items null draws a line
  */
 export function openMenu(button, items) {
+  document.dispatchEvent(new Event("podstack-menu")); // one that is open goes
   const menu = el("div", { class: "menu", role: "menu", "aria-label": button.getAttribute("aria-label") ?? button.textContent.trim() }, items.map(row));
   const close = (back = true) => {
     menu.remove();
     button.setAttribute("aria-expanded", "false");
-    document.removeEventListener("pointerdown", outside, true);
+    over.abort();
     if (back) button.focus();
   };
-  const outside = (event) => { if (!menu.contains(event.target)) close(false); };
-  menu.addEventListener("click", (event) => { if (event.target.closest("[role^=menuitem]")) close(!event.target.closest("a")); });
+  const over = new AbortController();
+  const { signal } = over;
+  // Before the item runs: what it opens gives the focus back to the button, and what it moves keeps it.
+  menu.addEventListener("click", (event) => { if (event.target.closest("[role^=menuitem]")) close(!event.target.closest("a")); }, { capture: true });
   menu.addEventListener("keydown", (event) => moved(event, menu, close));
-  document.addEventListener("pointerdown", outside, true);
+  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) close(false); }, { capture: true, signal });
+  document.addEventListener("podstack-menu", () => close(false), { signal });
   (button.closest("dialog") ?? document.body).append(menu);
   button.setAttribute("aria-expanded", "true");
   place(menu, button);

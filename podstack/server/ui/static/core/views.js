@@ -36,11 +36,3 @@ export function pageOf(path) {
 
 /** The id of the view that an address names. */
 export const viewIn = (search) => new URLSearchParams(search).get("view") ?? "";
-
-/** What a view keeps of a query, in one order, so that equal views are equal texts. */
-export function keptOf(search, leave = []) {
-  const pairs = new URLSearchParams(search);
-  for (const name of ["view", ...leave]) pairs.delete(name);
-  pairs.sort();
-  return pairs.toString();
-}

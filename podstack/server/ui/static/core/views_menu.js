@@ -7,7 +7,7 @@ import { openMenu } from "./menu.js";
 import { mayEdit } from "./page.js";
 import { writeState } from "./state.js";
 import { toast } from "./toast.js";
-import { keptOf, viewIn } from "./views.js";
+import { viewIn } from "./views.js";
 
 const MOST = 12; // views of a menu; the dialog has all
 
@@ -16,17 +16,21 @@ const MOST = 12; // views of a menu; the dialog has all
 
 /** Open the menu below its button. @param {HTMLElement} button @param {Place} place */
 export async function openViews(button, place) {
+  if (button.ariaBusy) return; // pressed twice
+  button.ariaBusy = "true";
   try {
     openMenu(button, itemsOf(await viewsOf(place), place));
   } catch (error) {
     toast(`The views could not be read: ${error.message}`);
   }
+  button.ariaBusy = null;
 }
 
 /** Have the button say which view the address names. @param {Place} place */
 export async function tellName(place) {
   const views = await viewsOf(place).catch(() => []);
-  place.told(currentOf(views)?.name ?? "");
+  const current = currentOf(views);
+  if (current) place.told(current.name); // one that was saved meanwhile is not among them
 }
 
 const viewsOf = async ({ of }) => (await get("/views", { page: of })).views;
@@ -117,4 +121,12 @@ function row(view, onDelete) {
   const who = `${view.user ? `${view.user}, ` : ""}${ago(view.created)}`;
   const remove = el("button", { type: "button", class: "button quiet-danger", "aria-label": `Delete ${view.name}`, onclick: onDelete }, "Delete");
   return el("li", {}, el("a", { class: "cut", href: hrefOf(view), title: view.name }, view.name), el("span", { class: "muted small", title: moment(view.created) }, who), mayEdit() ? remove : null);
+}
+
+/** What a view keeps of a query, in one order, so that equal views are equal texts. */
+export function keptOf(search, leave = []) {
+  const pairs = new URLSearchParams(search);
+  for (const name of ["view", ...leave]) pairs.delete(name);
+  pairs.sort();
+  return pairs.toString();
 }

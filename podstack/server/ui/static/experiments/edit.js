@@ -51,7 +51,7 @@ function fields({ name, description, tags }) {
 const row = (word, field) => el("div", { class: "form-row" }, el("label", { for: field.id }, word), field);
 
 /**
- * Change some experiments alike, and offer to take it back.
+ * Change some experiments alike, offer to take it back, and say which could not be changed.
  *
  * @param {object[]} rows
  * @param {(row: object) => object} changes what to change of each
@@ -59,16 +59,22 @@ const row = (word, field) => el("div", { class: "form-row" }, el("label", { for:
  * @param {(row: object) => void} done gets each row as it is then
  */
 export async function change(rows, changes, told, done) {
-  const before = rows.map(({ id, archived, deleted, tags }) => ({ id, archived, deleted, tags: [...tags] }));
-  const what = rows.length === 1 ? rows[0].name : `${rows.length} experiments`;
   try {
-    await Promise.all(rows.map((row) => write(row.id, changes(row), done)));
-  } catch (error) {
-    toast(`Not ${told}: ${error.message}`);
-    return;
+    await changed(rows, changes, told, done);
+  } catch ({ message }) {
+    toast(message);
   }
-  const back = () => Promise.all(before.map((row) => write(row.id, undone(row, changes(row)), done))).catch((error) => toast(error.message));
-  toast(`${what} ${told}`, { action: "Undo", onAction: back, seconds: UNDO });
+}
+
+async function changed(rows, changes, told, done) {
+  const before = rows.map(({ id, archived, deleted, tags }) => ({ id, archived, deleted, tags: [...tags] }));
+  const found = await Promise.allSettled(rows.map((row) => write(row.id, changes(row), done)));
+  const there = before.filter((_, at) => found[at].status === "fulfilled");
+  const failed = rows.filter((_, at) => found[at].status === "rejected");
+  const back = () => Promise.all(there.map((row) => write(row.id, undone(row, changes(row)), done))).catch((error) => toast(error.message));
+  const what = there.length === 1 ? rows[before.indexOf(there[0])].name : `${there.length} experiments`;
+  if (there.length) toast(`${what} ${told}`, { action: "Undo", onAction: back, seconds: UNDO });
+  if (failed.length) throw new Error(`Not ${told}: ${failed.map(({ name }) => name).join(", ")}. ${found.find(({ reason }) => reason).reason.message}`);
 }
 
 const write = async (id, changes, done) => done(await sendRoot("PATCH", below(page.project, id), changes));
@@ -80,7 +86,7 @@ export function askTags(rows, done) {
   const run = () => {
     const wanted = tagsIn(field.value);
     if (!wanted.length) throw new Error("Write at least one tag.");
-    return change(rows, ({ tags }) => ({ tags: [...new Set([...tags, ...wanted])] }), "tagged", done);
+    return changed(rows, ({ tags }) => ({ tags: [...new Set([...tags, ...wanted])] }), "tagged", done);
   };
   dialog({ title: "Add tags", body: row("Tags", field), actions: [{ text: "Cancel", kind: "plain" }, { text: "Add", run }] });
   field.focus();

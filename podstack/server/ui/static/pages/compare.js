@@ -6,11 +6,10 @@
 import { menuButton } from "../charts/card_button.js";
 import { get } from "../core/api.js";
 import { onTheme, runColors } from "../core/colors.js";
-import { copy } from "../core/copy.js";
 import { $, el } from "../core/dom.js";
 import { bindKeys } from "../core/keys.js";
 import { page, projectUrl } from "../core/page.js";
-import { poll } from "../core/poll.js";
+import { poll, released } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { viewsButton } from "../core/views.js";
 import { counted, emptyBox, select, segmented, setTools } from "../compare/parts.js";
@@ -53,13 +52,19 @@ function carried() {
   return columns;
 }
 
+let turn = 0; // of the latest question
+
 async function load(view) {
   const { state } = view;
+  const mine = (turn += 1);
+  view.polled?.stop();
   if (!state.runs.length && !state.experiment) return nothing(view);
   try {
-    view.load(carried() ?? await get("/compare/columns", asked(state)));
+    const told = carried() ?? await get("/compare/columns", asked(state));
+    if (mine !== turn) return undefined; // others were asked for meanwhile
+    view.load(told);
   } catch (error) {
-    return failed(view, error);
+    return mine === turn ? failed(view, error) : undefined;
   }
   if (!view.compared.count) return nothing(view);
   $("#main").classList.remove("nothing");
@@ -67,18 +72,18 @@ async function load(view) {
   title(view);
   if (view.isDrawn) view.redraw();
   else drawAll(view);
-  follow(view);
+  return follow(view);
 }
 
 /** Ask what is new while runs are written, of many not so often: one request, and one more for curves in sight. */
 function follow(view) {
-  view.polled?.stop();
   view.polled = poll(async () => {
     if (view.state.runs.length && !view.isRunning) return false;
     const wanted = asked(view.state);
     const told = await get("/compare/columns", { ...wanted, since: view.generation });
+    await released();
     if (!told || JSON.stringify(asked(view.state)) !== JSON.stringify(wanted)) return undefined;
-    view.load(told);
+    view.take(told);
     title(view);
     view.redraw(["columns"]);
     return view.isRunning;
@@ -165,7 +170,7 @@ function headTools(view) {
   });
 }
 
-const copyLink = () => copy(location.href, "Link copied");
+const copyLink = async () => (await import("../core/copy.js")).copy(location.href, "Link copied");
 
 function keys(view) {
   bindKeys("compare", {

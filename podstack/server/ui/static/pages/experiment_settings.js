@@ -40,5 +40,5 @@ $("#delete")?.addEventListener("click", () => tried(async () => {
   await change({ deleted: !deleted });
   if (deleted) return location.reload();
   $("#delete").disabled = true;
-  return toast(`${name} is deleted`, { seconds: 10, action: "Undo", onAction: async () => { await change({ deleted: false }); $("#delete").disabled = false; } });
+  return toast(`${name} is deleted`, { seconds: 10, action: "Undo", onAction: () => tried(async () => { await change({ deleted: false }); $("#delete").disabled = false; }) });
 }));

@@ -6,7 +6,7 @@ import { $, $$, clear, el, on } from "../core/dom.js";
 import { bindKeys } from "../core/keys.js";
 import { openMenu } from "../core/menu.js";
 import { mayEdit, page, projectUrl } from "../core/page.js";
-import { poll } from "../core/poll.js";
+import { poll, released } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
 import { askTags, change, create, edit } from "../experiments/edit.js";
 import { counts, inPlace, shown, snippet, STATUSES, tagCounts } from "../experiments/rows.js";
@@ -18,9 +18,12 @@ const chosen = new Set();
 const host = $("#experiments");
 const all = () => [...rows.values()];
 let last = null; // the row that a range of a shift-click begins at
+let edits = 0; // that were answered
+let isStale = false; // what is drawn, while a menu or a dialog is open
 
 /** isLive: nobody asked for it, so rows stay in their places while somebody points at them. */
 function draw(isLive = false) {
+  isStale = false;
   const alive = all().filter((row) => !row.deleted);
   const isHeld = isLive && host.matches(":hover, :focus-within");
   const found = isHeld ? inPlace(shown(all(), view), $$("tbody tr", host).map((tr) => tr.dataset.id)) : shown(all(), view);
@@ -78,8 +81,9 @@ function actions(picked) {
   ].filter(Boolean);
 }
 
-/** A row as the server has it now; what only the page knows stays. */
+/** A row as an edit left it; what only the page knows stays. */
 function put(row) {
+  edits += 1;
   rows.set(row.id, { starts: [], best: null, ...rows.get(row.id), ...row });
   draw();
 }
@@ -180,17 +184,35 @@ function keys() {
 
 /** Counts move while runs run; a new experiment joins the list. */
 async function look() {
-  const { experiments } = await get("/experiments", { deleted: true });
+  const before = edits;
+  const { experiments, indexing } = await get("/experiments", { deleted: true, partial: true });
+  await released();
+  if (edits !== before) return true; // this may be how it was before them
+  following(indexing);
   const news = experiments.filter((row) => JSON.stringify(facts(row, row)) !== JSON.stringify(facts(rows.get(row.id), row)));
   for (const row of news) rows.set(row.id, { starts: [], best: null, ...rows.get(row.id), ...row });
-  if (news.length && !document.querySelector(".menu, dialog[open]")) draw(true);
+  isStale ||= news.length > 0;
+  if (isStale && !document.querySelector(".menu, dialog[open]")) draw(true);
   return news.length > 0;
 }
 
 /** What a new drawing would show; of what runs, the last activity is always now. */
 const facts = (row, like) => row && Object.keys(like).filter((name) => name !== "last_activity" || !like.running).map((name) => row[name]);
 
+/** While the server indexes: what it has by now, with when the runs began and their best value. */
+async function following(indexing) {
+  if (!indexing) return;
+  const { follow, pageData } = await import("../core/indexing.js");
+  follow(indexing, async () => {
+    const told = await pageData();
+    await released();
+    for (const row of told.experiments) rows.set(row.id, row);
+    draw(true);
+  });
+}
+
 listen();
 keys();
 draw();
+following(page.data.indexing);
 poll(look, { seconds: 5, most: 30 });

@@ -13,9 +13,15 @@ function tell(error) {
   problem.hidden = false;
 }
 
+const withoutCode = () => history.replaceState(null, "", location.pathname + location.search);
+
+/** A code that the server could not look at stays in the address: loading the page again tries it. */
 async function byCode(code) {
-  history.replaceState(null, "", location.pathname + location.search);
-  await sendRoot("POST", "/session/code", { code });
+  await sendRoot("POST", "/session/code", { code }).catch((error) => {
+    if (error.status > 0 && error.status < 500) withoutCode();
+    throw error;
+  });
+  withoutCode();
 }
 
 async function begin() {

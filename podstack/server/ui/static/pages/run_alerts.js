@@ -13,6 +13,7 @@ const FEW = 5; // steps that are named
 const BUCKETS = 300;
 const form = $("#alert-form");
 let asked = 0;
+let turn = 0; // of what is said of the words in the form
 
 function tell(text, isProblem = false) {
   const line = $("#alert-tried");
@@ -21,7 +22,8 @@ function tell(text, isProblem = false) {
 }
 
 async function tried(condition) {
-  const isCurrent = () => condition === form.condition.value.trim();
+  const mine = turn;
+  const isCurrent = () => mine === turn;
   try {
     const { firings } = await send("POST", `${PATH}/test`, { condition });
     if (!isCurrent()) return;
@@ -49,12 +51,14 @@ async function draw(condition, firings, isCurrent) {
   const name = firings[0]?.metric ?? named(condition);
   const figure = $("#alert-chart");
   if (!name) { figure.hidden = true; return; }
-  const { series } = await get("/series", { runs: [page.data.run.id], names: [name], buckets: BUCKETS });
+  const [{ series }, { LineChart }, { Flags }] = await Promise.all([
+    get("/series", { runs: [page.data.run.id], names: [name], buckets: BUCKETS }), import("../charts/line.js"), import("../charts/flags.js"),
+  ]);
   const one = series[page.data.run.id]?.[name];
-  if (!isCurrent() || !one?.x.length) return;
-  const { LineChart } = await import("../charts/line.js");
-  figure.hidden = false;
-  chart ??= new LineChart($("#alert-chart-host"), { title: name, height: 160 });
+  if (!isCurrent()) return;
+  figure.hidden = !one?.x.length;
+  if (figure.hidden) return;
+  chart ??= new LineChart($("#alert-chart-host"), { title: name, height: 160, Flags });
   chart.title = name;
   $("#alert-chart-name").textContent = name;
   chart.setData([{ id: page.data.run.id, label: page.data.run.name, ...runColors([page.data.run.id]).get(page.data.run.id), ...one }]);
@@ -64,19 +68,31 @@ async function draw(condition, firings, isCurrent) {
 /** The longest metric whose name stands in the condition. */
 const named = (condition) => page.data.metrics.filter((name) => condition.includes(name)).sort((a, b) => b.length - a.length)[0];
 
-form?.condition.addEventListener("input", () => {
+/** What is still to be said of the words is not: they are others by now, or are made an alert. */
+function quiet() {
   clearTimeout(asked);
+  turn += 1;
+}
+
+form?.condition.addEventListener("input", () => {
+  quiet();
   const condition = form.condition.value.trim();
+  tell(""); // what was said of another one
   if (condition) asked = setTimeout(() => tried(condition), PAUSE);
+  else $("#alert-chart").hidden = true;
 });
 
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
+  const button = $("[type=submit]", form);
+  button.disabled = true; // else it would be made twice
+  quiet();
   try {
     await send("POST", PATH, { condition: form.condition.value.trim(), message: form.message.value.trim() });
     location.reload();
   } catch (error) {
     tell(error.message, true);
+    button.disabled = false;
   }
 });
 

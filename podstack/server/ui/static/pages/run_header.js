@@ -3,10 +3,10 @@ import { send, get, ApiError } from "../core/api.js";
 import { copy } from "../core/copy.js";
 import { confirm, dialog } from "../core/dialog.js";
 import { $, clear, el } from "../core/dom.js";
-import { duration } from "../core/format.js";
+import { duration, number } from "../core/format.js";
 import { openMenu } from "../core/menu.js";
 import { page, projectUrl } from "../core/page.js";
-import { poll } from "../core/poll.js";
+import { poll, released } from "../core/poll.js";
 import { toast } from "../core/toast.js";
 
 const run = page.data.run;
@@ -89,7 +89,10 @@ on("#run-compare", async (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own, with this run alone
   event.preventDefault();
   const button = event.currentTarget;
+  if (button.ariaBusy) return; // pressed twice
+  button.ariaBusy = "true";
   const others = await beside().catch(() => []);
+  button.ariaBusy = null;
   openMenu(button, [...others, ...(others.length ? [null] : []), { text: "Choose others …", href: button.href }]);
 });
 
@@ -107,12 +110,13 @@ async function beside() {
   return [...fresh(best).map(item("Best run: ")), ...fresh(above).map(item("Parent: ")), ...fresh(latest).slice(0, 5).map(item(""))];
 }
 
-/** The overview is drawn anew; on other tabs somebody may be writing, so only the header changes. */
+/** The overview is drawn anew; on other tabs somebody may be writing, so only the header changes. Throws where that fails. */
 async function ended() {
   if (page.data.tab === "overview") return location.reload();
   const answer = await fetch(location.href, { credentials: "same-origin" });
+  if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
   const told = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["run-status", "run-duration-label", "run-duration"]) {
+  for (const id of ["run-status", "run-place", "run-duration-label", "run-duration"]) {
     $(`#${id}`).replaceWith(document.importNode(told.getElementById(id), true));
   }
   $("#run-stop")?.setAttribute("hidden", "");
@@ -125,19 +129,46 @@ function tick() {
   $("#run-duration").textContent = duration(run.duration + (Date.now() - opened) / 1000);
 }
 
+/** Where it stands among the runs of its experiment by now. */
+function standing(told) {
+  if (!told) return;
+  const link = $("#run-place");
+  const parts = { value: number(told.value), place: told.words, metric: told.metric };
+  for (const [part, text] of Object.entries(parts)) $(`[data-part="${part}"]`, link).textContent = text;
+  link.hidden = !told.words;
+  page.data.best_order = told.order;
+}
+
+const PAUSE = 4; // seconds between two questions
+let heard = 0; // when the page was last told how the run is
+
 /** Only while it runs: the status, and a page that is told to draw anew. */
 function follow() {
   setInterval(tick, 1000);
-  poll(async () => {
-    const told = await get(`${PATH}/changes`, { names: "[]" }).catch((error) => {
+  const asking = poll(async () => {
+    if (Date.now() - heard < PAUSE * 1000) return true; // another question of the page tells it
+    const told = await get(`${PATH}/changes`, { names: "[]", standing: true }).catch((error) => {
       if (error instanceof ApiError && error.status === 404) return { status: run.status };
       throw error;
     });
-    document.dispatchEvent(new CustomEvent("run:tick"));
-    if (told.status === run.status) return true;
-    await ended();
-    return false;
-  }, { seconds: 4 });
+    standing(told.standing);
+    document.dispatchEvent(new CustomEvent("run:tick", { detail: told }));
+    return goesOn(told.status);
+  }, { seconds: PAUSE });
+  document.addEventListener("run:standing", ({ detail }) => standing(detail));
+  document.addEventListener("run:status", async ({ detail }) => {
+    heard = Date.now();
+    if (detail && !(await goesOn(detail).catch(() => true))) asking.stop(); // it is told again
+  });
+}
+
+/** Whether it is what it was; where not, the page shows what it is now, once no dialog is open. */
+async function goesOn(status) {
+  if (status === run.status) return true;
+  await released(); // which may open one
+  if ($("dialog[open]")) return true;
+  await ended();
+  return false;
 }
 
 if (run.status === "running") follow();

@@ -32,20 +32,30 @@ const sections = new Sections(view, curves, $("#sections"));
 tableLater(view, sections, $("#cursor-table"));
 
 let turn = 0;
-// One question a turn, for all charts in sight; the header notices when the run ends.
-poll(async () => {
-  if (view.runs.status[0] !== "running") return false;
+// One question a turn, for all charts in sight; its answer tells the header too whether the run goes on.
+if (page.data.run.status === "running") poll(async () => {
   turn += 1;
   if (!metrics.length || turn % LOOK === 0) await look();
   const names = sections.inSight.slice(0, MOST_ASKED);
-  return names.length ? redraw(names) : undefined;
+  const isNew = names.length > 0 && (await redraw(names));
+  if (names.length) document.dispatchEvent(new CustomEvent("run:status", { detail: curves.status[page.data.run.id] }));
+  return page.data.run.status === "running" ? isNew || undefined : last(names);
 });
 
-/** Which metrics there are now, and what fired on them. */
+/** It has ended: what is in sight is whole, and what is not is asked for when it comes into sight. */
+async function last(names) {
+  await look();
+  for (const name of curves.known.keys()) if (!names.includes(name)) curves.known.delete(name);
+  sections.refresh();
+  return false;
+}
+
+/** Which metrics there are now, what fired on them, and where the run stands. */
 async function look() {
-  ({ flags } = await get(`${path}/flags`));
-  const found = Object.keys((await get(`${path}/metrics`)).metrics);
-  const fresh = found.filter((name) => !metrics.includes(name));
+  const told = await get(`${path}/charts`);
+  flags = told.flags;
+  document.dispatchEvent(new CustomEvent("run:standing", { detail: told.standing }));
+  const fresh = told.metrics.filter((name) => !metrics.includes(name));
   metrics.push(...fresh);
   if (fresh.length) view.tell(["columns"]);
 }

@@ -10,14 +10,23 @@ const PAUSE = 800;
 const TEMPLATE = "## Question\n\n\n## What was changed\n\n\n## What came of it\n\n\n## What to try next\n\n- [ ] \n";
 const text = $("#notes-text");
 let version = page.data.version;
-let kept = page.data.text;
+let kept = asTyped(page.data.text);
 let timer = 0;
 let isBusy = false;
+
+/** As a field of a form has it. */
+function asTyped(words) {
+  return words.replace(/\r\n?/g, "\n");
+}
+
+if (text && text.value === text.defaultValue) text.value = kept; // of which HTML drops an empty first line
 
 const say = (words) => { $("#notes-state").textContent = words; };
 
 async function preview() {
-  const { html } = await send("POST", "/markdown", { text: text.value });
+  const wanted = text.value;
+  const { html } = await send("POST", "/markdown", { text: wanted });
+  if (wanted !== text.value) return; // another one is to come
   const drawn = new DOMParser().parseFromString(html, "text/html"); // what the server cleaned; scripts do not run
   $("#notes-preview").replaceChildren(...drawn.body.childNodes);
 }
@@ -31,22 +40,21 @@ async function keep() {
     const told = await send("PUT", PATH, { text: wanted, version });
     version = told.version;
     kept = wanted;
-    say("Saved");
+    say(text.value === wanted ? "Saved" : "Changed");
   } catch (error) {
-    if (error.status === 409) conflict(error.answer);
-    else say(`Not saved: ${error.message}`);
-  } finally {
-    isBusy = false;
+    if (error.status === 409) return conflict(error.answer);
+    say(`Not saved: ${error.message}`);
   }
+  isBusy = false;
   if (text.value !== wanted) later();
 }
 
 /** Somebody else was quicker: what differs, and whose words stay. Nothing is written until one chooses. */
-function conflict(theirs) {
+async function conflict(theirs) {
   say(`Not saved: ${theirs.by || "somebody"} changed the notes`);
   const mine = text.value;
-  const take = (words) => { version = theirs.version; kept = theirs.text; text.value = words; changed(); keep(); };
-  dialog({
+  const take = (words) => { version = theirs.version; kept = asTyped(theirs.text); text.value = words; };
+  const { closed } = dialog({
     title: `${theirs.by || "Somebody"} changed these notes`,
     body: [el("p", { class: "muted" }, "− is only in theirs, + is only in yours."), lines(theirs.text, mine)],
     actions: [
@@ -55,6 +63,9 @@ function conflict(theirs) {
       { text: "Keep mine", run: () => take(mine) },
     ],
   });
+  const isChosen = await closed;
+  isBusy = false;
+  if (isChosen) changed();
 }
 
 function lines(theirs, mine) {
@@ -69,21 +80,33 @@ function lines(theirs, mine) {
 
 function later() {
   clearTimeout(timer);
-  timer = setTimeout(() => { preview().catch((error) => say(error.message)); keep(); }, PAUSE);
+  timer = setTimeout(shown, PAUSE);
+}
+
+/** As it will be read, and kept. */
+function shown() {
+  preview().catch(({ message }) => $("#notes-preview").replaceChildren(el("p", { class: "problem" }, message)));
+  keep();
 }
 
 function changed() {
   $("#notes-template").hidden = text.value !== "";
-  preview().catch((error) => say(error.message));
+  if (text.value === kept) say("Saved");
+  shown();
 }
 
-text?.addEventListener("input", () => { say("Changed"); $("#notes-template").hidden = text.value !== ""; later(); });
+function typed() {
+  say("Changed");
+  $("#notes-template").hidden = text.value !== "";
+  later();
+}
+
+text?.addEventListener("input", typed);
+if (text && text.value !== kept) typed(); // before this script came
 $("#notes-template")?.addEventListener("click", () => {
   text.value = TEMPLATE;
-  $("#notes-template").hidden = true;
   text.focus();
   text.setSelectionRange(TEMPLATE.indexOf("\n") + 1, TEMPLATE.indexOf("\n") + 1);
-  say("Changed");
-  later();
+  typed();
 });
 addEventListener("beforeunload", (event) => { if (text && text.value !== kept) event.preventDefault(); });

@@ -1,9 +1,10 @@
 /** The results of a run with their curves, and its output, followed while it runs. */
 import { spark } from "../charts/spark.js";
 import { get } from "../core/api.js";
-import { $, $$ } from "../core/dom.js";
-import { number } from "../core/format.js";
+import { $, $$, el } from "../core/dom.js";
+import { number, signed } from "../core/format.js";
 import { page } from "../core/page.js";
+import { released } from "../core/poll.js";
 
 const PATH = `/runs/${encodeURIComponent(page.data.run.id)}`;
 const BUCKETS = 60; // of a curve of 120 pixels
@@ -39,13 +40,30 @@ function fill(row, told, direction) {
   for (const [part, value] of Object.entries(parts)) cell(row, part).textContent = number(value);
 }
 
+/** How far each metric is from the other run's; another run to be held against brings a new table. */
+async function beside({ other, deltas }) {
+  if (deltas === undefined) return undefined;
+  if (other !== page.data.other) return fresh();
+  for (const row of other ? rows() : []) {
+    const [delta, verdict] = deltas[row.dataset.name] ?? [null, ""];
+    const place = cell(row, "delta");
+    const text = delta === null ? "" : signed(delta);
+    if (place.firstChild?.textContent.trim() === text) continue;
+    place.className = `number delta ${verdict}`;
+    place.replaceChildren(text, ["better", "worse"].includes(verdict) ? el("span", { class: "small" }, ` ${verdict}`) : "");
+  }
+  return undefined;
+}
+
 /** The table as the server draws it now. */
 async function fresh() {
   const answer = await fetch(location.href, { credentials: "same-origin" });
   const told = new DOMParser().parseFromString(await answer.text(), "text/html");
   const body = told.getElementById("results-body");
   if (!answer.ok || !body) return;
-  Object.assign(page.data.directions, JSON.parse(told.getElementById("page").textContent).data.directions);
+  await released();
+  const { directions, other } = JSON.parse(told.getElementById("page").textContent).data;
+  Object.assign(page.data, { directions, other });
   $("#results-body").replaceWith(document.importNode(body, true));
   await curves(rows().map((row) => row.dataset.name));
 }
@@ -63,6 +81,18 @@ async function output() {
 }
 
 box.scrollTop = box.scrollHeight;
-const quietly = (task) => task().catch(() => {}); // the next turn tries again
-quietly(() => curves(page.data.metrics));
-document.addEventListener("run:tick", () => { quietly(output); quietly(results); });
+
+/** A task that is left where it is still at it, so that no older answer comes last; the next turn tries again. */
+function quiet(task) {
+  let isBusy = false;
+  return async (told) => {
+    if (isBusy) return;
+    isBusy = true;
+    await task(told).catch(() => {});
+    isBusy = false;
+  };
+}
+
+const follow = [output, async (told) => { await results(); await beside(told); }].map(quiet); // in turn: either may draw the table anew
+quiet(() => curves(page.data.metrics))();
+document.addEventListener("run:tick", ({ detail }) => follow.forEach((look) => look(detail)));

@@ -25,4 +25,4 @@ search.form.addEventListener("submit", (event) => event.preventDefault());
 $("#params-than").addEventListener("change", (event) => {
   location.search = `?than=${encodeURIComponent(event.target.value)}`;
 });
-$("#params-copy").addEventListener("click", () => copy(JSON.stringify(page.data.params, null, 2)));
+$("#params-copy").addEventListener("click", () => copy(page.data.params));

@@ -3,7 +3,7 @@ import { get } from "../core/api.js";
 import { runColors } from "../core/colors.js";
 import { $, clear, el, on } from "../core/dom.js";
 import { integer } from "../core/format.js";
-import { page, projectUrl } from "../core/page.js";
+import { now, page, projectUrl } from "../core/page.js";
 import { panel } from "../core/panel.js";
 import { poll } from "../core/poll.js";
 import { readState, writeState } from "../core/state.js";
@@ -17,14 +17,14 @@ import { bindTableKeys } from "../table/keys.js";
 import { compareUrl, restored, tellSelected, told } from "../table/kept_selection.js";
 import { News } from "../table/news.js";
 import { Selection } from "../table/selection.js";
-import { Table, bestOf, columnsOf, patch, usualColumns } from "../table/table.js";
+import { Table, bestOf, columnsOf, usualColumns } from "../table/table.js";
 import { filtered, grouped, nextOrder, orderOf, shownOrder, sortedRows } from "../table/view.js";
 
 const state = readState({ q: "", sort: "", cols: [], pins: [], bars: [], group: "", runs: [], sel: "" });
 const { experiment } = page.data;
 const host = $("#runs");
 const phone = matchMedia("(width < 640px)");
-const selection = new Selection(state.runs, () => { kept(); draw(); });
+const selection = new Selection(state.runs, () => { draw(); kept(); });
 const news = new News($("#fresh"));
 const runUrl = (id) => projectUrl(`/runs/${encodeURIComponent(id)}`);
 const columns = new Columns(state, {
@@ -46,7 +46,20 @@ box.input.value = state.q;
 // Reading ------------------------------------------------------------------------------------
 
 const list = panel(host, async (place, signal) => {
-  const answer = await get("/table", { experiment: experiment?.id, filter: asked, order_by: asked ? undefined : "-created" }, { signal });
+  const answer = await asking({ signal });
+  taken(answer);
+  if (state.sel) await reselected();
+  if (!answer.total && !asked && !answer.indexing) return void (await nothing()).firstRuns(place);
+  grid = new Grid(clear(place), columns.acts);
+  compute();
+  return undefined;
+});
+
+function asking(options) {
+  return get("/table", { experiment: experiment?.id, partial: true, filter: asked, order_by: asked ? undefined : "-created" }, options);
+}
+
+function taken(answer) {
   table = new Table(answer);
   const all = columnsOf(table, { withExperiment: !experiment });
   columns.take(all, usualColumns(table, all));
@@ -54,18 +67,35 @@ const list = panel(host, async (place, signal) => {
   colors = runColors(answer.ids);
   news.clear();
   groups();
-  if (state.sel) await reselected();
-  if (!answer.total && !asked) return void (await nothing()).firstRuns(place);
-  grid = new Grid(clear(place), columns.acts);
-  compute();
-  return undefined;
-});
+  following(answer);
+}
+
+/** While the server indexes: what it has by now, again and again. */
+async function following({ indexing }) {
+  if (indexing) (await import("../core/indexing.js")).follow(indexing, grown);
+}
+
+async function grown() {
+  const before = [asked, table];
+  const answer = await asking();
+  if (before[0] !== asked || before[1] !== table || !grid) return;
+  const id = at >= 0 && shownIds()[at];
+  taken(answer);
+  compute(false);
+  if (!id) return;
+  at = shownIds().indexOf(id);
+  draw();
+}
 
 poll(async () => {
   if (!table) return undefined;
-  const answer = await get("/table", { experiment: experiment?.id, since: table.data.generation });
-  table.now = Date.now() / 1000;
+  const { data } = table;
+  const answer = await get("/table", { experiment: experiment?.id, since: data.generation, partial: true });
+  table.now = now();
   if (!answer) return undefined;
+  const { patch } = await import("../table/patch.js");
+  if (data !== table.data) return undefined;
+  if (answer.indexing) return void following(answer);
   table.data.generation = answer.generation;
   news.take(patch(table, answer));
   refreshed();
@@ -74,7 +104,8 @@ poll(async () => {
 
 /** New values in the rows that are there, which stay in their places. */
 function refreshed() {
-  if (!view) return;
+  // the first runs of all
+  if (!view) return void list.reload();
   const rows = sortedRows(table, found(false).rows, view.keys);
   news.isMoved = rows.length !== view.rows.length || rows.some((row, place) => row !== view.rows[place]);
   news.tell((fresh, id) => filtered(fresh, state.q).rows.includes(fresh.rowOf.get(id)));
@@ -137,14 +168,15 @@ function ask(text) {
 }
 
 function draw() {
-  if (!view) return;
+  // nothing yet, or what failed is told
+  if (!view || !host.contains(grid.scroll)) return;
   const { entries, rows } = view;
   at = Math.min(at, entries.length - 1);
   host.dataset.rows = String(rows.length);
   counted();
   host.querySelector(":scope > .empty")?.remove();
   grid.scroll.hidden = !rows.length;
-  if (!rows.length) return void noneFits();
+  if (!rows.length) return table.size ? void noneFits() : undefined;
   grid.show({ ...view, colors, selected: selection.ids, sort: shownOrder(view.keys), at, href: runUrl });
 }
 
@@ -171,21 +203,24 @@ function counted() {
 
 // The selection ------------------------------------------------------------------------------
 
-function kept() {
+let turn = 0;
+async function kept() {
   if (!table) return;
-  const says = told(selection.ids, table, view?.text ?? "");
+  const mine = (turn += 1);
+  const says = await told(selection.ids, table, view?.text ?? "");
+  // another selection came meanwhile
+  if (mine !== turn) return;
   state.sel = says.sel ?? "";
   writeState(says);
+  tellSelected(selection, state.sel, selectedUrl());
 }
 
 const selectedUrl = () => compareUrl(selection.ids, state.sel, experiment?.id);
 
 async function reselected() {
-  const { sel } = state;
-  state.sel = "";
-  const ids = await restored(sel, table, !table.data.next && !asked, experiment?.id);
+  const ids = await restored(state.sel, table, !table.data.next && !asked, experiment?.id);
   for (const id of ids) selection.ids.add(id);
-  state.sel = ids.length ? sel : "";
+  if (!ids.length) state.sel = "";
 }
 
 const shownIds = () => view.entries.map((entry) => (typeof entry === "number" ? table.data.ids[entry] : ""));
@@ -249,14 +284,16 @@ async function exportMenu({ currentTarget }) {
   openExport(currentTarget, { table, columns: columns.shown, rows, isSelection: selection.size > 0, name: experiment?.name ?? "runs" });
 }
 
-const again = () => { selection.clear(); list.reload(); };
 const edits = () => import("../table/edits.js");
-const removeSelected = async () => (await edits()).remove([...selection.ids], again);
+async function removeSelected() {
+  const ids = [...selection.ids];
+  (await edits()).remove(ids, () => { selection.set(ids, false); list.reload(); });
+}
 viewsButton({ button: $("#views"), of: experiment ? `experiments/${experiment.id}` : "runs", leave: ["runs", "sel"] });
 $("#group").addEventListener("change", (event) => groupBy(event.target.value));
 $("#columns").addEventListener("click", chooseColumns);
 $("#export").addEventListener("click", exportMenu);
-$("#fresh").addEventListener("click", () => { if (news.fresh.size || news.gone.size) list.reload(); else { news.clear(); compute(false); } });
+$("#fresh").addEventListener("click", () => { if (news.isElsewhere) list.reload(); else { news.clear(); compute(false); } });
 box.input.addEventListener("blur", settled);
 $("#deselect").addEventListener("click", () => selection.clear());
 $("#tag")?.addEventListener("click", async () => (await edits()).addTags([...selection.ids], () => list.reload()));

@@ -1,12 +1,17 @@
 /** /settings: the theme, and the tokens of the project. */
 import { get, send } from "../core/api.js";
-import { setTheme, themeChoice } from "../core/colors.js";
+import { setTheme } from "../core/colors.js";
 import { copy } from "../core/copy.js";
 import { confirm, dialog } from "../core/dialog.js";
 import { $, $$, clear, el } from "../core/dom.js";
 import { ago, moment } from "../core/format.js";
 import { panel } from "../core/panel.js";
-import { page } from "../core/page.js";
+import { now, page } from "../core/page.js";
+
+/** What is chosen, which may be to follow the system. */
+function themeChoice() {
+  try { return localStorage.getItem("podstack-theme") ?? "system"; } catch { return "system"; }
+}
 
 for (const choice of $$("#theme input")) {
   choice.checked = choice.value === themeChoice();
@@ -27,7 +32,7 @@ async function draw(place, signal) {
 }
 
 function row(token) {
-  const isOver = token.revoked || (token.expires && token.expires < Date.now() / 1000);
+  const isOver = token.revoked || (token.expires && token.expires < now());
   const until = token.revoked ? "revoked" : !token.expires ? "for good" : isOver ? "expired" : moment(token.expires);
   const end = isOver ? null : el("button", { type: "button", class: "button", onclick: () => revoke(token) }, "Revoke");
   return el("tr", { class: isOver ? "muted" : "" }, el("td", {}, el("code", {}, token.id), token.yours ? el("span", { class: "tag" }, "yours") : null), el("td", {}, token.user), el("td", {}, token.project === "*" ? `${token.role} of every project` : token.role),

@@ -1,4 +1,4 @@
-/** The monitor of a sweep: one poll asks for the trials and how it goes; what changed is drawn. */
+/** The monitor of a sweep: a poll asks what is new of it, and only that comes and is drawn. */
 
 import { get, send } from "../core/api.js";
 import { onTheme } from "../core/colors.js";
@@ -6,20 +6,20 @@ import { dialog } from "../core/dialog.js";
 import { $, el } from "../core/dom.js";
 import { page } from "../core/page.js";
 import { panel } from "../core/panel.js";
-import { poll } from "../core/poll.js";
+import { poll, released } from "../core/poll.js";
 import { bestPanel } from "../sweeps/best_panel.js";
 import { importancePanel } from "../sweeps/importance_panel.js";
-import { runUrl } from "../sweeps/parts.js";
+import { renew, runUrl } from "../sweeps/parts.js";
 import { compareBest, drawHead, workerDialog } from "../sweeps/progress.js";
 import { timelinePanel } from "../sweeps/timeline_panel.js";
-import { counts, sorted } from "../sweeps/trials.js";
+import { counts, merged, sorted } from "../sweeps/trials.js";
 import { TrialsPanel } from "../sweeps/trials_panel.js";
 
 const PATH = `/sweeps/${encodeURIComponent(page.data.sweep)}`;
 const AHEAD = "300px"; // below the window where a chart is made before it is seen
 const DEAR = 10_000; // milliseconds between two askings for what takes time to compute, while trials run
 
-const seen = { text: "", sweep: null, outlook: null, now: 0, order: [], chosen: null };
+const seen = { sweep: null, outlook: null, at: 0, now: 0, order: [], chosen: null };
 const charts = new Map(); // by name: those that are in sight, or were
 const dear = { ended: -1, at: 0 };
 
@@ -117,22 +117,23 @@ function askDear() {
   if (dearPanels.importance) dearPanels.importance.reload();
   else {
     dearPanels.importance = panel($("#importance"), loadImportance);
-    watch("contour", bringContour);
+    watch("contour", () => bringContour().catch((error) => failed("contour", error)));
   }
 }
 
 // The poll ---------------------------------------------------------------------------------------
 
 async function look() {
-  const [sweep, outlook] = await Promise.all([get(PATH), get(`${PATH}/outlook`)]);
-  Object.assign(seen, { sweep, outlook, now: outlook.now });
-  const text = JSON.stringify([sweep.status, sweep.trials, outlook.plateau]);
-  const isNew = text !== seen.text;
-  seen.text = text;
-  drawHead(seen, stop);
-  if (isNew) draw();
+  const told = await get(PATH, { since: seen.sweep?.cursor });
+  const sweep = merged(seen.sweep, told);
+  if (told) Object.assign(seen, { sweep, outlook: await get(`${PATH}/outlook`, { brief: true }), at: performance.now() });
+  await released();
+  const since = (performance.now() - seen.at) / 1000; // while nothing is new, the server is not asked for the time
+  seen.now = seen.outlook.now + since;
+  drawHead({ ...seen, since }, stop);
+  if (told) draw();
   askDear();
-  return sweep.status === "running" || sweep.counts.running ? isNew || undefined : false;
+  return sweep.status === "running" || sweep.counts.running ? Boolean(told) || undefined : false;
 }
 
 function draw() {
@@ -143,12 +144,12 @@ function draw() {
   trials.update(seen);
   [...charts.keys()].forEach(update);
   const ranked = sorted(sweep.trials.filter(counts), sweep.objective.direction === "maximize" ? "-value" : "value", seen.now);
-  $("#trials-tools").replaceChildren(...[compareBest(sweep, ranked)].filter(Boolean));
+  renew($("#trials-tools"), ...[compareBest(sweep, ranked)].filter(Boolean));
 }
 
-async function stop() {
-  const { running } = seen.sweep?.counts ?? { running: 0 };
-  const now = running ? `${running === 1 ? "One trial runs" : `${running} trials run`} now: ${running === 1 ? "it goes" : "they go"} on to the end, and still ${running === 1 ? "counts" : "count"}.` : "No trial runs now.";
+function stop() {
+  const running = seen.sweep?.counts.running;
+  const now = running === undefined ? "" : running ? `${running === 1 ? "One trial runs" : `${running} trials run`} now: ${running === 1 ? "it goes" : "they go"} on to the end, and still ${running === 1 ? "counts" : "count"}.` : "No trial runs now.";
   const text = `No more trials are given out, so workers end after the one they have. ${now} A stopped sweep does not go on.`;
   const body = el("p", {}, text);
   dialog({ title: "Stop this sweep?", body, actions: [{ text: "Go on" }, { text: "Stop", kind: "danger", run: stopped }] });
@@ -156,14 +157,16 @@ async function stop() {
 
 async function stopped() {
   await send("POST", `${PATH}/stop`, { reason: "stopped on the page" });
-  await look();
+  asking?.soon();
 }
+
+let asking = null;
 
 async function begin(host = $("#sweep-progress")) {
   try {
     const isOver = (await look()) === false;
     for (const name of Object.keys(LATER)) watch(name, () => bring(name));
-    if (!isOver) poll(look, { seconds: 2, most: 15 });
+    if (!isOver) asking = poll(look, { seconds: 2, most: 15 });
   } catch (error) {
     host.dataset.state = "error";
     host.replaceChildren(el("div", { role: "alert" }, el("p", {}, error.message), el("button", { type: "button", class: "button", onclick: () => begin() }, "Try again")));

@@ -4,7 +4,9 @@ import { get, send } from "../core/api.js";
 import { copy } from "../core/copy.js";
 import { $, $$, el, on } from "../core/dom.js";
 import { page, projectUrl } from "../core/page.js";
+import { toast } from "../core/toast.js";
 import { gridSize, oddNumbers, rowOf, sweepOf, twins } from "../sweeps/form.js";
+import { likeOf } from "../sweeps/like.js";
 import { chooseRanges } from "../sweeps/ranges_dialog.js";
 import { ParameterRow } from "../sweeps/rows.js";
 import { asCommands, asPython, asYaml } from "../sweeps/snippets.js";
@@ -12,11 +14,12 @@ import { asCommands, asPython, asYaml } from "../sweeps/snippets.js";
 const FIELDS = ["name", "strategy", "objective_metric", "direction", "max_trials", "target", "patience", "max_time", "pruner", "seed"];
 const PAUSE = 150; // milliseconds after the last key
 const NEW = "+"; // no experiment's id
+const NOTHING = { runs: 0, parameters: [], metrics: [] };
 const AT = { address: page.data.address, project: page.project };
 
 const rows = [];
 const touched = new Set(); // fields and rows whose errors are shown
-let known = { runs: 0, parameters: [], metrics: [] };
+let learning; // a promise of what the runs of the experiment had; null where it cannot be told
 let asked = 0;
 let last = 0;
 
@@ -121,16 +124,18 @@ function remove(row) {
   changed();
 }
 
-/** A name that the runs know brings their range, where nothing else was said. */
-function suggest(row) {
-  const found = known.parameters.find(({ name }) => name === row.name);
+/** A name that the runs know brings their range, where nothing else was said by then. */
+async function suggest(row) {
+  const found = (await learning)?.parameters.find(({ name }) => name === row.name);
   if (!found || !row.isBlank) return;
   row.fill(rowOf(found.name, found.spec));
   changed();
 }
 
 async function takeRanges() {
-  const chosen = await chooseRanges(known, new Set(rows.map(({ name }) => name)));
+  const told = (await learning) ?? (await learn());
+  if (!told || $("dialog[open]")) return; // it was pressed twice
+  const chosen = await chooseRanges(told, new Set(rows.map(({ name }) => name)));
   for (const { name, spec } of chosen) {
     const blank = rows.find((row) => row.name === name) ?? rows.find((row) => !row.name && row.isBlank);
     if (!blank) addRow(rowOf(name, spec));
@@ -148,16 +153,32 @@ function listExperiments() {
   experiments.replaceChildren(...all.map(({ id, name }) => el("option", { value: id, selected: id === chosen?.id }, name)), el("option", { value: NEW }, "New experiment …"));
 }
 
-async function experimentChosen() {
+function experimentChosen() {
   const isNew = experiments.value === NEW;
   form.elements.new_experiment.hidden = !isNew;
-  const wanted = experiments.value;
-  const found = isNew ? null : await get(`/experiments/${encodeURIComponent(wanted)}/ranges`).catch(() => null);
-  if (wanted !== experiments.value) return;
-  known = found ?? { runs: 0, parameters: [], metrics: [] };
-  $("#sweep-params").replaceChildren(...known.parameters.map(({ name }) => el("option", { value: name })));
-  $("#sweep-metrics").replaceChildren(...known.metrics.map(({ name, direction }) => el("option", { value: name }, direction ?? "")));
   $("#sweep-ranges").disabled = isNew;
+  learn();
+}
+
+const learn = () => (learning = toldBy(experiments.value));
+
+async function toldBy(wanted) {
+  offer(NOTHING);
+  try {
+    const told = wanted === NEW ? NOTHING : await get(`/experiments/${encodeURIComponent(wanted)}/ranges`);
+    if (wanted !== experiments.value) return learning; // of the one that is chosen by now
+    offer(told);
+    return told;
+  } catch (error) {
+    if (wanted !== experiments.value) return learning;
+    toast(`Ranges and metrics of its runs are not known: ${error.message}`, { action: "Ask again", onAction: learn });
+    return null;
+  }
+}
+
+function offer({ parameters, metrics }) {
+  $("#sweep-params").replaceChildren(...parameters.map(({ name }) => el("option", { value: name })));
+  $("#sweep-metrics").replaceChildren(...metrics.map(({ name, direction }) => el("option", { value: name }, direction ?? "")));
 }
 
 // Making it --------------------------------------------------------------------------------------
@@ -191,8 +212,21 @@ async function newExperiment(name) {
   }
 }
 
+/** The form says what another sweep is, as far as it can; the rest is told. */
+function fillLike(sweep) {
+  const { fields, rows: texts, lost } = likeOf(sweep);
+  for (const [name, text] of Object.entries(fields)) {
+    form.elements[name].value = text;
+    if (form.elements[name].value !== text) lost.unshift(`The form knows no ${name} ${text}.`);
+  }
+  texts.forEach((row) => addRow(row));
+  if (!page.data.experiment) lost.unshift("Its experiment is not there: choose another one.");
+  $("#sweep-lost").replaceChildren(...lost.map((text) => el("li", {}, text)));
+}
+
 listExperiments();
-addRow();
+if (page.data.like) fillLike(page.data.like);
+else addRow();
 form.addEventListener("input", changed);
 form.addEventListener("change", (event) => { if (event.target.name && !event.target.name.startsWith("p-")) touched.add(event.target.name); changed(); });
 form.addEventListener("submit", create);

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { $ } from "../core/dom.js";
 import { page } from "../core/page.js";
-import { poll } from "../core/poll.js";
+import { poll, released } from "../core/poll.js";
 import { viewsButton } from "../core/views.js";
 import { Curves } from "../workspace/curves.js";
 import { rail } from "../workspace/rail.js";
@@ -32,6 +32,7 @@ poll(async () => {
 /** Which runs and metrics there are now. */
 async function look() {
   const told = await get("/compare/columns", { experiment: experiment.id, since: view.generation });
+  await released();
   if (!told) return undefined;
   view.take(told);
   taken(told.changed);
@@ -42,6 +43,7 @@ async function look() {
 /** The drawn runs that were written since: their charts in sight then ask for what they lack. */
 async function grow() {
   const told = await get("/compare/columns", { runs: view.drawn, since: view.grown });
+  await released();
   if (!told) return undefined;
   view.grown = told.generation;
   view.keepStatus(told.runs);

@@ -9,10 +9,10 @@ const WORDS = { python: "Python", yaml: "YAML", command: "command line" };
 
 export function bestPanel(host, { sweep, outlook: { best } }) {
   if (!best) return empty(host, ...NO_VALUE);
-  const text = JSON.stringify(best);
+  const { params } = sweep.trials.find((trial) => trial.number === best.number) ?? { params: {} };
+  const text = JSON.stringify([best, params]);
   if (host.dataset.shown === text) return undefined;
   Object.assign(host.dataset, { state: "ready", shown: text, trial: String(best.number) });
-  const { params } = sweep.trials.find((trial) => trial.number === best.number) ?? { params: {} };
   const trial = `trial ${best.number}`;
   const title = el("p", { class: "best-value" }, el("strong", {}, number(best.value)), el("span", { class: "muted" }, `${sweep.objective.metric}, `,
     best.run ? el("a", { href: runUrl(best.run) }, trial) : trial));

@@ -51,14 +51,24 @@ export class ContourPanel {
     this.pick(names);
   }
 
+  /** The selects stay where they are: somebody may be in one of them when an answer comes. */
   pick(names) {
-    if (names.length < 3) return this.tools.replaceChildren();
-    const told = JSON.stringify([names, this.pair(names)]);
-    if (told === this.told) return undefined;
+    const told = names.length < 3 ? "" : JSON.stringify(names);
+    if (told !== this.told) this.tools.replaceChildren(...(told ? this.choices(names) : []));
     this.told = told;
     const [x, y] = this.pair(names);
+    const [across, up] = this.tools.querySelectorAll("select");
+    if (told) [across.value, up.value] = [x, y];
+  }
+
+  choices(names) {
     const pairs = names.map((name) => [name, name]);
-    return this.tools.replaceChildren(choice("x", pairs, x, (name) => this.choose(name, name === y ? x : y)), choice("y", pairs, y, (name) => this.choose(name === x ? y : x, name)));
+    const chosen = (at, name) => { // the parameter of the other axis changes places with it
+      const pair = this.pair(names);
+      const other = pair[1 - at] === name ? pair[at] : pair[1 - at];
+      return at ? this.choose(other, name) : this.choose(name, other);
+    };
+    return ["x", "y"].map((axis, at) => choice(axis, pairs, null, (name) => chosen(at, name)));
   }
 
   choose(x, y) {

@@ -22,10 +22,10 @@ export class HistoryPanel {
     const { metric } = sweep.objective;
     const [xs, ys] = [known.map(({ number }) => number), known.map(valueOf)];
     this.chart.setData({
-      x: { ...dimension("metrics.trial", xs, "linear"), title: "trial" },
+      x: { ...dimension("metrics.trial", xs, "linear"), title: "trial", isWhole: true },
       y: { ...dimension("metrics.value", ys, "linear"), title: metric },
       points: known.map((trial) => ({ run: trial.number, x: trial.number, y: valueOf(trial), color: trial.pruned ? undefined : COLOR })),
-      line: bestLine(outlook.history), tip: (at) => tipOf(sweep, at), name: (at) => `trial ${at}`,
+      line: outlook.bests, tip: (at) => tipOf(sweep, at), name: (at) => `trial ${at}`,
       label: `${metric} of ${known.length} trials, the best so far ${outlook.best?.value ?? "none"}. Arrows walk from trial to trial, Enter opens the run.`,
     });
     this.host.dataset.state = "ready";
@@ -41,10 +41,4 @@ export class HistoryPanel {
   lift(number) {
     this.chart?.lift(number);
   }
-}
-
-/** The trials that were the best when they ended, by number. @param history [number, value, best so far] */
-export function bestLine(history) {
-  const corners = history.filter(([, value, best]) => value === best).map(([at]) => at);
-  return corners.sort((a, b) => a - b);
 }

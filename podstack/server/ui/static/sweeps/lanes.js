@@ -6,7 +6,7 @@
  * @returns {{worker, rows: {trial, from, to}[][]}[]} in the order of the workers' first trials
  */
 export function lanes(trials, now) {
-  const begun = trials.filter((trial) => Number.isFinite(trial.started));
+  const begun = trials.filter((trial) => Number.isFinite(trial.started) && (trial.ended !== null || trial.worker !== "")); // not what waits
   const byWorker = new Map();
   for (const trial of [...begun].sort((a, b) => a.started - b.started || a.number - b.number)) {
     if (!byWorker.has(trial.worker)) byWorker.set(trial.worker, []);
@@ -25,10 +25,10 @@ function put(rows, one) {
   else rows.push([one]);
 }
 
-/** First start and last end of all; a second at least, so that it can be drawn. */
+/** First start and last end of all; a millisecond at least, so that it can be drawn. */
 export function spanOf(lanesOf) {
   const bars = lanesOf.flatMap(({ rows }) => rows.flat());
   if (!bars.length) return [0, 1];
   const from = Math.min(...bars.map((one) => one.from));
-  return [from, Math.max(from + 1, ...bars.map((one) => one.to))];
+  return [from, Math.max(from + 0.001, ...bars.map((one) => one.to))];
 }

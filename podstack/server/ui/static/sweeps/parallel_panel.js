@@ -2,8 +2,8 @@
 
 import { ParallelChart } from "../charts/parallel.js";
 import { shareOf } from "../charts/heatmap.js";
-import { passes, words } from "../compare/brushes.js";
-import { dimension, textOf } from "../compare/dimensions.js";
+import { passes, textOf, words } from "../compare/data.js";
+import { dimension } from "../compare/dimensions.js";
 import { shadeOf } from "../compare/shades.js";
 import { el } from "../core/dom.js";
 import { number } from "../core/format.js";

@@ -11,6 +11,16 @@ export function empty(host, title, text = "") {
   clear(host).append(el("div", { class: "empty" }, el("p", { class: "empty-title" }, title), text ? el("p", { class: "muted" }, text) : null));
 }
 
+/** Children anew where they are other ones: what is the same stays, and with it what is selected or pressed there. */
+export function renew(host, ...wanted) {
+  wanted.forEach((child, at) => {
+    const old = host.children[at];
+    if (!old) host.append(child);
+    else if (!old.isEqualNode(child)) old.replaceWith(child);
+  });
+  while (host.children.length > wanted.length) host.lastElementChild.remove();
+}
+
 export const NO_VALUE = ["No trial has completed yet", "It fills with the first value of the objective."];
 export const AT = { address: page.data?.address, project: page.project };
 

@@ -6,17 +6,18 @@ import { $, el } from "../core/dom.js";
 import { ago, duration, integer } from "../core/format.js";
 import { page, projectUrl } from "../core/page.js";
 import { bar } from "./bar.js";
-import { AT } from "./parts.js";
+import { AT, renew } from "./parts.js";
 import { asWorker } from "./snippets.js";
 import { over, parts } from "./trials.js";
 
 const SILENT = 60; // seconds without news, and nothing running, after which a worker seems to be missing
 
-export function drawHead({ sweep, outlook, now }, stop) {
+/** @param {{since: number}} seen since: seconds for which the outlook is known */
+export function drawHead({ sweep, outlook, now, since }, stop) {
   const { counts } = sweep;
   const host = $("#sweep-progress");
   host.dataset.state = "ready";
-  host.replaceChildren(bar(counts), el("div", { class: "sweep-facts" }, ...facts(sweep, outlook, now)), ...idle(sweep, outlook, now));
+  renew(host, bar(counts), el("div", { class: "sweep-facts" }, ...facts(sweep, outlook, now, since)), ...idle(sweep, outlook, now));
   const word = el("span", { class: `status status-${sweep.status}` }, el("span", { class: "status-mark", "aria-hidden": "true" }), sweep.status);
   if ($("#sweep-status").textContent.trim() !== sweep.status) $("#sweep-status").replaceChildren(word);
   hint(sweep, outlook, stop);
@@ -24,13 +25,14 @@ export function drawHead({ sweep, outlook, now }, stop) {
   if ($("#sweep-stop")) $("#sweep-stop").hidden = sweep.status !== "running";
 }
 
-function facts(sweep, outlook, now) {
+function facts(sweep, outlook, now, since) {
   const { counts } = sweep;
   const done = over(counts);
   const total = counts.total === null ? `${integer(done)} trials over` : `${integer(done)} of ${integer(Number(counts.total))} trials over`;
   const others = parts(counts).filter(([word, count]) => count && !["completed", "left"].includes(word))
     .map(([word, count]) => el("span", {}, el("i", { class: `swatch is-${word}`, "aria-hidden": "true" }), `${integer(count)} ${word}`));
-  const left = sweep.status === "running" && outlook.seconds_left && counts.running ? [el("span", {}, `about ${duration(outlook.seconds_left)} left`)] : [];
+  const seconds = Math.max(0, outlook.seconds_left - since);
+  const left = sweep.status === "running" && seconds && counts.running ? [el("span", {}, `about ${duration(seconds)} left`)] : [];
   const { metric, direction } = sweep.objective;
   return [el("strong", {}, total), ...others, ...left, el("span", { class: "muted" }, `last activity ${ago(outlook.last, now)}`),
     el("span", { class: "muted sweep-aside" }, `${direction} ${metric} · ${sweep.strategy}${sweep.pruner ? ` · ${sweep.pruner.replaceAll("_", " ")} ends bad trials` : ""} · by ${sweep.user}${ended(sweep)}`)];

@@ -5,7 +5,7 @@ import { dimension } from "../compare/dimensions.js";
 import { shadeOf } from "../compare/shades.js";
 import { el } from "../core/dom.js";
 import { axisOf } from "./axes.js";
-import { empty, NO_VALUE, tipOf } from "./parts.js";
+import { empty, NO_VALUE, renew, tipOf } from "./parts.js";
 import { counts, namesOf, valueOf } from "./trials.js";
 
 const FIRST = 4; // parameters that are shown before one asks for all
@@ -54,7 +54,7 @@ export class SlicesPanel {
   tool(count) {
     const words = this.isWhole ? `Show ${FIRST}` : `Show all ${count}`;
     const turn = () => { this.isWhole = !this.isWhole; this.update(this.seen); };
-    this.tools.replaceChildren(...(count > FIRST ? [el("button", { type: "button", class: "link small", onclick: turn }, words)] : []));
+    renew(this.tools, ...(count > FIRST ? [el("button", { type: "button", class: "link small", onclick: turn }, words)] : []));
   }
 
   clear() {

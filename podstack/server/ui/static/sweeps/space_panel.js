@@ -2,6 +2,7 @@
 
 import { el } from "../core/dom.js";
 import { figure, KINDS, textOf } from "./form.js";
+import { leaves } from "./leaves.js";
 import { drawPreview, shapeOf } from "./preview.js";
 
 const WORDS = { min: "from", max: "to", q: "step", mu: "mean", sigma: "deviation", count: "grid points" };
@@ -37,11 +38,4 @@ function told(spec) {
   if (spec.values) return spec.values.map(textOf).join(", ");
   if ("value" in spec) return textOf(spec.value);
   return Object.entries(WORDS).filter(([key]) => spec[key] !== undefined && spec[key] !== null).map(([key, word]) => `${word} ${figure(spec[key])}`).join(" ");
-}
-
-const isSpec = (value) => ["distribution", "values", "value"].some((key) => key in value && (typeof value[key] !== "object" || Array.isArray(value[key]) || value[key] === null));
-
-/** Parameters by whole name. @returns {[string, object][]} */
-export function leaves(parameters, above = "") {
-  return Object.entries(parameters).flatMap(([name, inner]) => (isSpec(inner) ? [[above + name, inner]] : leaves(inner, `${above}${name}/`)));
 }

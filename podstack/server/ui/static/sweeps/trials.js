@@ -1,16 +1,28 @@
 /** What is said of trials: their words, values, durations, order, and shares of a sweep. Pure. */
 
-/** completed, pruned, failed, killed or running. */
-export const statusOf = (trial) => (trial.pruned ? "pruned" : trial.status);
+/** completed, pruned, failed, killed or running; waiting where nobody has it any more and it is offered again. */
+export const statusOf = (trial) => (trial.pruned ? "pruned" : isWaiting(trial) ? "waiting" : trial.status);
+const isWaiting = ({ status, worker }) => status === "running" && worker === "";
 /** The objective of a trial, NaN where it has none; infinities are texts in an answer. */
 export const valueOf = (trial) => (trial.value === null || trial.value === undefined ? NaN : Number(trial.value));
 export const isRanked = (trial) => trial.status === "completed" && Number.isFinite(valueOf(trial));
 /** Whether it may be the best: a pruned one's value is shown, and never that. */
 export const counts = (trial) => isRanked(trial) && !trial.pruned;
 
-/** Seconds; of a running trial those until now, of one that never began null. */
+/**
+ * A sweep, and what is new of it: the answer to a question with `since`, null where nothing is.
+ * @param {object | null} known what all answers until now said
+ */
+export function merged(known, told) {
+  if (!told || told.whole || !known) return told ?? known;
+  const trials = new Map(known.trials.map((trial) => [trial.number, trial]));
+  for (const trial of told.trials) trials.set(trial.number, trial);
+  return { ...known, ...told, trials: [...trials.values()].sort((a, b) => a.number - b.number) };
+}
+
+/** Seconds; of a running trial those until now, of one that never began or waits null. */
 export function seconds(trial, now) {
-  if (!Number.isFinite(trial.started)) return null;
+  if (!Number.isFinite(trial.started) || isWaiting(trial)) return null;
   return Math.max(0, (trial.ended ?? now) - trial.started);
 }
 

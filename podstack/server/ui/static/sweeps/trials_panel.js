@@ -133,6 +133,7 @@ function param_(value) {
 
 export function status(trial) {
   const word = statusOf(trial);
+  const waits = word === "waiting" ? "Its worker gave it back or is gone; the next worker gets it" : null;
   const error = trial.error ? el("span", { class: "trial-error", title: trial.error }, trial.error.slice(0, 200)) : null;
-  return el("span", { class: `status status-${word}` }, el("span", { class: "status-mark", "aria-hidden": "true" }), word, error);
+  return el("span", { class: `status status-${word}`, title: waits }, el("span", { class: "status-mark", "aria-hidden": "true" }), word, error);
 }

@@ -34,8 +34,5 @@ export async function remove(ids, after) {
     return;
   }
   after();
-  toast(`${counted(ids)} deleted`, {seconds: 10, action: 'Undo', onAction: async () => {
-    await change(ids, {deleted: false});
-    after();
-  }});
+  toast(`${counted(ids)} deleted`, {seconds: 10, action: 'Undo', onAction: () => change(ids, {deleted: false}).then(after, ({message}) => toast(message))});
 }

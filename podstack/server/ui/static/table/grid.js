@@ -37,6 +37,7 @@ export class Grid {
     this.scroll.addEventListener('scroll', () => this.later(), {passive: true});
     new ResizeObserver(() => this.later()).observe(this.scroll);
     host.replaceChildren(this.scroll);
+    this.room = innerHeight - this.scroll.getBoundingClientRect().top;
   }
 
   /** Draw another view. @param {View} view */
@@ -81,6 +82,13 @@ export class Grid {
     this.table.style.width = `max(100%, ${total}px)`;
   }
 
+  /** How high the box is; it ends with its rows, and grows with those that are to be drawn. */
+  get high() {
+    const {clientHeight} = this.scroll;
+    this.room = Math.max(this.room, clientHeight);
+    return Math.max(clientHeight, Math.min(this.room, this.view.entries.length * this.tall));
+  }
+
   get tall() { return this.view?.isNarrow ? TALL : ROW; }
 
   /** A row that went before it is let go would get no click: what is to be drawn meanwhile waits. */
@@ -101,7 +109,7 @@ export class Grid {
     if (!this.view) return;
     const {entries} = this.view;
     const first = Math.max(0, Math.floor(this.scroll.scrollTop / this.tall) - MARGIN);
-    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.scroll.clientHeight) / this.tall) + MARGIN);
+    const last = Math.min(entries.length, Math.ceil((this.scroll.scrollTop + this.high) / this.tall) + MARGIN);
     if (!isNew && first === this.first && last === this.last) return;
     this.isLate = isNew && this.isHeld;
     if (this.isLate) return;

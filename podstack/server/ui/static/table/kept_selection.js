@@ -3,7 +3,8 @@ import {get} from '../core/api.js';
 import {$} from '../core/dom.js';
 import {integer} from '../core/format.js';
 import {projectUrl} from '../core/page.js';
-import {filterOf, idsOf} from './chosen.js';
+
+const chosen = () => import('./chosen.js'); // what thousands of runs as one filter take
 
 const MOST_COMPARED = 500;
 const MOST_NAMED = 100; // runs that a link names one by one
@@ -11,8 +12,9 @@ const KEPT = 'podstack-selection';
 const ONLY_HERE = 'tab'; // what the address says of a selection that no link can hold
 
 /** What the address says of a selection: {runs} or {sel}. */
-export function told(ids, table, filter) {
+export async function told(ids, table, filter) {
   if (ids.size <= MOST_NAMED) return {runs: ids.size ? [...ids] : null, sel: null};
+  const {filterOf} = await chosen();
   const sel = filterOf(table, ids, filter) || ONLY_HERE;
   remember(sel, [...ids]);
   return {runs: null, sel};
@@ -30,7 +32,7 @@ const isOnlyHere = (sel) => sel === ONLY_HERE;
 export async function restored(sel, table, isWhole, experiment) {
   const known = remembered(sel);
   if (known || isOnlyHere(sel)) return known ?? [];
-  return isWhole ? idsOf(table, sel) : (await get('/table', {experiment, filter: sel, columns: ['name']})).ids;
+  return isWhole ? (await chosen()).idsOf(table, sel) : (await get('/table', {experiment, filter: sel, columns: ['name']})).ids;
 }
 
 /** Where the selected runs are compared: by their filter, or one by one. */

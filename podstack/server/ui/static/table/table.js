@@ -1,4 +1,5 @@
 /** The answer of …/table as columns that filters, orders and cells read. */
+import {now} from '../core/page.js';
 import {named, nameText} from './tokens.js';
 
 const ODD = {NaN, Infinity, '-Infinity': -Infinity};
@@ -6,11 +7,12 @@ const numeric = (value) => (Object.hasOwn(ODD, value) ? ODD[value] : value);
 
 /** Rows of runs. A row is a number; what a run lacks is undefined, a logged none is null. */
 export class Table {
-  /** @param {object} answer of GET …/table @param {number} [now] epoch seconds */
-  constructor(answer, now = Date.now() / 1000) {
+  /** @param {object} answer of GET …/table @param {number} [at] epoch seconds */
+  constructor(answer, at = now()) {
     this.data = answer;
-    this.now = now;
+    this.now = at;
     this.rowOf = new Map(answer.ids.map((id, row) => [id, row]));
+    this.rows = answer.ids.map((_, row) => row);
     this.getters = new Map();
     for (const figures of Object.values(answer.metrics)) {
       for (const column of Object.values(figures)) column.forEach((value, row) => { if (typeof value === 'string') column[row] = numeric(value); });
@@ -106,37 +108,22 @@ function known(table, column) {
 /** The best last value of each column that has a direction, where runs differ in it. */
 export function bestOf(table, columns, rows) {
   const best = new Map();
-  for (const column of columns) {
-    if (!column.direction) continue;
-    const values = rows.map(table.column(column.name)).filter(Number.isFinite);
-    const found = values.reduce(column.direction === 'minimize' ? (a, b) => Math.min(a, b) : (a, b) => Math.max(a, b), column.direction === 'minimize' ? Infinity : -Infinity);
-    if (values.some((value) => value !== found)) best.set(column.key, found);
+  for (const {key, name, direction} of columns) {
+    const found = direction && bestIn(rows, table.column(name), direction === 'minimize');
+    if (found?.isOneOfMany) best.set(key, found.value);
   }
   return best;
 }
 
-/**
- * Take over what an answer tells of runs that the table has.
- *
- * @returns {{strange: string[], gone: string[], table: Table}} runs that it has not; those that it
- *   has and the store no more; the answer as a table
- */
-export function patch(table, answer) {
-  const fresh = new Table(answer);
-  const strange = [];
-  answer.ids.forEach((id, from) => {
-    const row = table.rowOf.get(id);
-    if (row === undefined) strange.push(id);
-    else copied(table.data, fresh.data, row, from);
-  });
-  const gone = (answer.changed ?? []).filter((id) => table.rowOf.has(id) && !fresh.rowOf.has(id));
-  return {strange, gone, table: fresh};
-}
-
-function copied(data, fresh, row, from) {
-  for (const name of ['names', 'status', 'lost_since', 'ended', 'tags', 'deleted']) if (data[name] && fresh[name]) data[name][row] = fresh[name][from];
-  for (const name of Object.keys(data.params)) if (fresh.params[name]) data.params[name][row] = fresh.params[name][from];
-  for (const [name, figures] of Object.entries(data.metrics)) {
-    for (const part of Object.keys(figures)) if (fresh.metrics[name]) figures[part][row] = fresh.metrics[name][part][from];
+/** One loop and no arrays: this is done for six columns of all rows while somebody types. */
+function bestIn(rows, get, isLow) {
+  let best;
+  let isOneOfMany = false;
+  for (const row of rows) {
+    const value = get(row);
+    if (!Number.isFinite(value) || value === best) continue;
+    isOneOfMany = best !== undefined;
+    if (best === undefined || (isLow ? value < best : value > best)) best = value;
   }
+  return {value: best, isOneOfMany};
 }

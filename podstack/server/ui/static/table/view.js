@@ -9,9 +9,8 @@ import {nameText} from './tokens.js';
 /** Rows that fit a filter; `needsServer`: it asks for what the page was not told. */
 export function filtered(table, text, options = {}) {
   const parsed = parseLoose(text, options);
-  const rows = Array.from({length: table.size}, (_, row) => row);
   const needsServer = Boolean(parsed.tree) && namesIn(parsed.tree).some((name) => !table.has(name));
-  const found = parsed.tree && !needsServer ? rows.filter(compiled(parsed.tree, table)) : rows;
+  const found = parsed.tree && !needsServer ? table.rows.filter(compiled(parsed.tree, table)) : table.rows.slice();
   return {...parsed, rows: found, needsServer};
 }
 

@@ -66,3 +66,10 @@ export function changesOf(state, usual) {
   const text = (value) => JSON.stringify(value);
   return Object.fromEntries(Object.keys(usual).map((key) => [key, text(state[key]) === text(usual[key]) ? null : state[key]]));
 }
+
+/** The address of this view with one chart alone. */
+export function linkTo(name, here = location.href) {
+  const address = new URL(here);
+  address.searchParams.set("metrics", `^${name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}$`);
+  return address.href;
+}

@@ -12,6 +12,9 @@ export class Curves {
     this.view = view;
     this.known = new Map(); // metric → run id → its buckets, or null
     this.key = "";
+    this.status = {}; // of the runs that were asked for last, by id
+    this.asking = new Set(); // for each question: the ids that were not forgotten since
+    this.late = new Set(); // ids that were forgotten while they were asked for
   }
 
   /** What the server is asked of the x axis: which, from where to where, and how it is divided. */
@@ -33,7 +36,13 @@ export class Curves {
 
   /** Some runs have more points by now: they are asked for again. */
   forget(ids) {
-    for (const known of this.known.values()) for (const id of ids) known.delete(id);
+    for (const some of [...this.known.values(), ...this.asking]) for (const id of ids) some.delete(id);
+  }
+
+  /** What came late was drawn, which a slow server must not prevent; it is asked for again. */
+  forgetLate() {
+    this.forget(this.late);
+    this.late.clear();
   }
 
   /** Whether a chart can be drawn. */
@@ -41,7 +50,7 @@ export class Curves {
     return (!this.view.isGrouped || this.grouping !== undefined) && this.view.drawn.every((id) => this.known.get(name)?.has(id));
   }
 
-  /** What groups runs comes with the first group. */
+  /** What makes groups of runs comes with the first of them. */
   async learnGrouping() { this.grouping ??= await import("../compare/grouping.js"); }
 
   /** Ask for what lacks of some metrics; `ids` are asked for again, whatever is known. */
@@ -51,8 +60,14 @@ export class Curves {
     const wanted = [...new Set([...this.view.drawn.filter(lacks), ...ids])];
     if (!wanted.length) return false;
     const { key } = this;
-    const { series } = await get("/series", { runs: wanted, names, buckets: BUCKETS, ...this.window });
-    return key === this.key && this.keep(names, wanted, series);
+    const asked = new Set(wanted);
+    this.asking.add(asked);
+    const { series, status } = await get("/series", { runs: wanted, names, buckets: BUCKETS, ...this.window }).finally(() => this.asking.delete(asked));
+    this.status = status;
+    if (key !== this.key) return false;
+    const late = wanted.filter((id) => !asked.has(id) && lacks(id)); // what is known of the others is newer
+    for (const id of late) this.late.add(id);
+    return this.keep(names, [...asked, ...late], series);
   }
 
   /** Whether anything is other than before. */
@@ -62,7 +77,7 @@ export class Curves {
       if (!this.known.has(name)) this.known.set(name, new Map());
       for (const id of ids) {
         const told = series[id]?.[name] ? { ...series[id][name], axis: this.view.state.x } : null;
-        isNew ||= points(this.known.get(name).get(id)) !== points(told);
+        isNew ||= JSON.stringify(this.known.get(name).get(id) ?? null) !== JSON.stringify(told);
         this.known.get(name).set(id, told);
       }
     }
@@ -93,5 +108,3 @@ export class Curves {
     return series.filter(({ x }) => x.length);
   }
 }
-
-const points = (one) => (one ? one.count.reduce((sum, count) => sum + count, 0) : 0);

@@ -1,11 +1,12 @@
 /** The charts of a workspace by the prefix of their metric: asked for and drawn once they come into sight. */
 
-import { linkTo, menuButton, refreshTable, toggleTable } from "../charts/card_button.js";
+import { menuButton, refreshTable, toggleTable } from "../charts/card_button.js";
+import { Flags } from "../charts/flags.js";
 import { LineChart } from "../charts/line.js";
 import { clear, el } from "../core/dom.js";
 import { number } from "../core/format.js";
 import { TIMES } from "./curves.js";
-import { batches, sectionsOf } from "./choices.js";
+import { batches, linkTo, sectionsOf } from "./choices.js";
 import { pins } from "./pins.js";
 
 const SHAPE = ["metrics", "shut", "columns", "runs", "pins"]; // what changes which cards there are
@@ -17,6 +18,7 @@ const MARGIN = "300px";
 export class Sections {
   constructor(view, curves, host) {
     Object.assign(this, { view, curves, host, onCursor: () => {} });
+    this.answered = new Set(); // metrics that are drawn in the next frame, and dimmed until then
     this.pins = pins(() => this.place());
     this.cards = new Map(); // metric → {figure, host, note, chart, isSeen, isAsked}
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: MARGIN });
@@ -92,6 +94,8 @@ export class Sections {
       this.curves.settle();
       const names = this.inSight;
       names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
+      this.answered.forEach((name) => this.mark(name, false));
+      this.answered.clear();
       const lacking = names.filter((name) => !this.curves.has(name) && !this.cards.get(name).isAsked);
       lacking.forEach((name) => { this.mark(name, true); this.preview(this.cards.get(name).chart); });
       this.isGrowing = false;
@@ -120,8 +124,13 @@ export class Sections {
     } catch (error) {
       failure = error;
     }
-    names.forEach((name) => this.mark(name, false));
     if (failure) return names.forEach((name) => this.fail(name, failure));
+    for (const name of names) {
+      this.cards.get(name).isAsked = false;
+      this.answered.add(name);
+    }
+    if (this.curves.late.size) names.filter((name) => this.curves.has(name)).forEach((name) => this.show(name));
+    this.curves.forgetLate();
     return this.refresh(); // the runs may be others by now
   }
 
@@ -150,7 +159,7 @@ export class Sections {
   }
 
   chart(name, host) {
-    const chart = new LineChart(host, { title: name, height: HEIGHT });
+    const chart = new LineChart(host, { title: name, height: HEIGHT, Flags });
     chart.onTable = () => toggleTable(this.cards.get(name));
     chart.onZoom = (range) => this.view.change({ zoom: range ?? [] });
     chart.onCursor = (x) => this.cursor(name, x);
@@ -169,6 +178,7 @@ export class Sections {
   }
 
   fail(name, error) {
+    this.mark(name, false);
     const { note } = this.cards.get(name);
     note.hidden = false;
     clear(note).append(`${error.message} `, el("button", { type: "button", class: "link", onclick: () => this.refresh() }, "Try again"));

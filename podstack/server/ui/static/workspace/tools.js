@@ -1,7 +1,8 @@
 /** How the curves of a workspace are drawn: which metrics, x, smoothing, axes, groups. */
 
 import { ALL } from "../compare/data.js";
-import { axisSelect, bandSelect, select, setTools, toggle } from "../compare/parts.js";
+import { axisSelect, bandSelect } from "../compare/curve_choices.js";
+import { select, setTools, toggle } from "../compare/parts.js";
 import { copy } from "../core/copy.js";
 import { el } from "../core/dom.js";
 
