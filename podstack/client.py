@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from podstack import config, names, starting
@@ -68,7 +69,7 @@ class MLOpsClient(SweepCalls):
         return experiment
 
     def get_experiment(self, id_or_name: str) -> Experiment:
-        """An experiment by its id or its name.
+        """An experiment by its id or its name; of several one that is not deleted.
 
         Raises:
             NotFoundError: there is none; the nearest existing ones are named.
@@ -78,9 +79,9 @@ class MLOpsClient(SweepCalls):
         for experiment_id in (id_or_name, names.experiment_id(id_or_name)):
             if experiment_id in known:
                 return known[experiment_id]
-        for experiment in known.values():
-            if experiment.name == id_or_name:
-                return experiment
+        named = (experiment for experiment in known.values() if experiment.name == id_or_name)
+        if (first := next(named, None)) is not None:
+            return next((one for one in chain([first], named) if not one.deleted), first)
         if self._store.is_blind:
             slug = id_or_name if names.is_id(id_or_name) else names.experiment_id(id_or_name)
             return Experiment(self._store, slug)

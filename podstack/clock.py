@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 
 from podstack.forks import renew_in_child
 
@@ -74,6 +74,11 @@ def utc_digits(when: float) -> str:
 def readable(when: float) -> str:
     """`2026-11-23 22:15:30`: epoch seconds in the reader's own time zone."""
     return datetime.fromtimestamp(when).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_zone() -> tzinfo | None:
+    """The reader's own time zone, as of now."""
+    return datetime.now().astimezone().tzinfo
 
 
 def _milliseconds() -> int:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import clock
-from podstack.directions import direction_of, is_better
+from podstack.directions import MINIMIZE, direction_of
 from podstack.display import duration
 from podstack.errors import UsageError, WrongTypeError
 from podstack.expressions import ANY, ATTRIBUTE, METRIC, PARAM, TAGS, Name, parse_name
 from podstack.frames import ABSENT
 from podstack.names import short
+from podstack.points import SYSTEM
 from podstack.tables import NOTHING, WHOLE, Column, cell, cells, is_number, numbers
 
 if TYPE_CHECKING:
     from podstack.index import RunRow
-
-HIDDEN = "system/"  # metrics of the machine, shown only where they are asked for
 
 
 class Field(NamedTuple):
@@ -111,7 +111,7 @@ def _resolved(name: Name, rows: Sequence[RunRow]) -> Name:
 def metric_names(rows: Iterable[RunRow]) -> list[str]:
     """The names of their metrics, without those of the machine."""
     found = dict.fromkeys(name for row in rows for name in row.metrics)
-    return [name for name in found if not name.startswith(HIDDEN)]
+    return [name for name in found if not name.startswith(SYSTEM)]
 
 
 def differing(rows: Sequence[RunRow]) -> list[str]:
@@ -208,11 +208,10 @@ def _metric_column(field: Field, values: list[Any]) -> Column:
 
 
 def best_of(values: Sequence[float | None], direction: str | None) -> frozenset[int]:
-    """Where the best value stands; nowhere if no direction is known or all are alike."""
+    """Where the best finite value stands; nowhere if no direction is known or all are alike."""
     known = {i: v for i, v in enumerate(values) if v is not None and v == v}
-    if direction is None or len(set(known.values())) < 2:
+    finite = list(filter(isfinite, known.values()))
+    if direction is None or not finite or len(set(known.values())) < 2:
         return frozenset()
-    best = next(iter(known.values()))
-    for value in known.values():
-        best = value if is_better(value, best, direction) else best
+    best = min(finite) if direction == MINIMIZE else max(finite)
     return frozenset(i for i, value in known.items() if value == best)

@@ -127,6 +127,32 @@ class Comparison:
 
         return comparison_view.html(self)
 
+    def plot(
+        self, metrics: str | Sequence[str] | None = None, x: str = "step", smooth: float = 0.0
+    ) -> Any:
+        """A matplotlib figure of the runs' curves over one another, in the colours of the pages.
+
+        Each curve is at most 300 buckets, the same as on the Compare page: the mean as a line, and
+        behind it the range from the lowest to the highest value.
+
+        Args:
+            metrics: a name or several; 12 are drawn at most. Default: those of the comparison that
+                some run logged at more than one step. Of the runs ten are drawn, the baseline among
+                them; the figure says what is left out.
+            x: `step`; `relative`, seconds since each run was started; or `wall`, the time of day.
+            smooth: weight of an exponential mean, 0 (none) to below 1; the raw one stays behind it.
+
+        Raises:
+            NotFoundError: no run has such a metric; the nearest are named.
+            UsageError, WrongTypeError: `x` or `smooth` is out of range, or metrics are no names; or
+                the comparison was made of rows alone.
+            MissingExtraError: matplotlib is not installed: `pip install 'podstack[plot]'`.
+            BackendError: the store does not answer.
+        """
+        from podstack import comparison_view
+
+        return comparison_view.plotted_figure(self, metrics, x, smooth)
+
     def watch(self, *, seconds: float = 2.0) -> Watch:
         """Show the comparison in this notebook and keep it up to date while one of its runs runs.
 

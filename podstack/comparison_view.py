@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import orjson
 
-from podstack import curves
+from podstack import curves, plotted
 from podstack.curves import Curve, Look
 from podstack.display import STYLE
 from podstack.errors import BackendError, NotFoundError, UsageError
@@ -82,6 +82,31 @@ def _read(source: Source | None, ids: Sequence[str], names: Sequence[str]) -> tu
         return {}, f"No curves: {error}"
 
 
+def plotted_figure(comparison: Comparison, metrics: object, x: object, smooth: object) -> Any:
+    """See `Comparison.plot`."""
+    want, source = plotted.wanted(metrics, x, smooth), _source(comparison)
+    plotted.pictures()
+    runs = drawn_runs(comparison)
+    more = len(comparison.runs) - len(runs)
+    return plotted.drawn(
+        plotted.of_runs(
+            source.store,
+            {row.id: _label(comparison, row) for row in runs},
+            {row.id: source.open_run(row.id) for row in runs},
+            _curved(comparison),
+            list(dict.fromkeys(name for row in comparison.runs for name in row.metrics)),
+            want,
+            [f"{more:,} more run{'s'[: more != 1]} without a curve"] if more > 0 else [],
+        )
+    )
+
+
+def _source(comparison: Comparison) -> Source:
+    if comparison._source is None:
+        raise UsageError("This comparison was made of rows alone: use client.compare_runs.")
+    return comparison._source
+
+
 def drawn_runs(comparison: Comparison) -> list[RunRow]:
     """The baseline and the first others, in the order of the comparison."""
     base = comparison.baseline
@@ -91,13 +116,17 @@ def drawn_runs(comparison: Comparison) -> list[RunRow]:
 
 
 def drawn_names(comparison: Comparison) -> list[str]:
-    """The first metrics that some run logged at more than one step: a point is no curve."""
-    curved = (
+    """The first metrics of those that have a curve."""
+    return _curved(comparison)[:CHARTS]
+
+
+def _curved(comparison: Comparison) -> list[str]:
+    """The metrics that some run logged at more than one step: a point is no curve."""
+    return [
         name
         for name in comparison.metrics
         if any(name in row.metrics and row.metrics[name].steps > 1 for row in comparison.runs)
-    )
-    return [name for name, _ in zip(curved, range(CHARTS), strict=False)]
+    ]
 
 
 def _chart(name: str, runs: Sequence[RunRow], looks: Mapping[str, Look], read: Read) -> str:
@@ -138,9 +167,7 @@ def _address(comparison: Comparison) -> str | None:
 
 def watched(comparison: Comparison, seconds: float) -> Watch:
     """See `Comparison.watch`."""
-    source = comparison._source
-    if source is None:
-        raise UsageError("This comparison was made of rows alone: use client.compare_runs.")
+    source = _source(comparison)
     return watch(
         f"The comparison of {len(comparison.runs)} runs",
         lambda: _frame(comparison._now(source)),

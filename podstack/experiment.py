@@ -54,13 +54,6 @@ class Experiment:
         own = [row.status for row in self._rows()]
         return COMPLETED if own and RUNNING not in own else ACTIVE
 
-    def status_among(self, runs: list[Run]) -> str:
-        """The same, given the runs of the store: for whoever asks it of many experiments."""
-        if self.archived:
-            return ARCHIVED
-        own = [run.status for run in runs if run.experiment_id == self.id]
-        return COMPLETED if own and RUNNING not in own else ACTIVE
-
     @property
     def archived(self) -> bool:
         return bool(self._fold().get("archived"))

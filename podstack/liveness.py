@@ -23,10 +23,27 @@ PATIENCE = 300.0  # seconds
 
 
 class Status(NamedTuple):
-    """`word` is running, completed, failed or killed; `lost_since` is set where nobody said so."""
+    """`word` is running, completed, failed or killed; `lost_since` is set where nobody said so.
+
+    said: when somebody did say so, epoch seconds; None while it runs, and where it is lost.
+    """
 
     word: str
     lost_since: float | None = None
+    said: float | None = None
+
+    def ended(self, told: object) -> float | None:
+        """When the run ended, epoch seconds; None while it runs.
+
+        Args:
+            told: what the run itself says of that. It says nothing where two processes that record
+                it close at one time, each thinking that the other goes on.
+        """
+        if self.word == RUNNING:
+            return None
+        if isinstance(told, (int, float)):
+            return float(told)
+        return self.said if self.lost_since is None else self.lost_since
 
     def __str__(self) -> str:
         return (
@@ -51,7 +68,8 @@ class Liveness:
     def status(self, run: str, fold: Fold) -> Status:
         word = str(fold.get("status", RUNNING))
         if word != RUNNING:
-            return Status(word)
+            change = fold.change("status")
+            return Status(word, said=None if change is None else clock.stamp_time(change.stamp))
         hints = dict(self._reader.hints(run))
         signs = [sign for sign in _writers(fold) if sign.role != "child"]
         alive = [
@@ -63,7 +81,7 @@ class Liveness:
             return Status(RUNNING)
         latest = max(signs, key=lambda sign: sign.last, default=None)
         if latest is not None and latest.ending is not None:
-            return Status(latest.ending)
+            return Status(latest.ending, said=clock.stamp_time(latest.last))
         last_seen = [self._last_time(sign, hints.get(sign.writer)) for sign in signs]
         return Status(FAILED, max(last_seen, default=clock.stamp_time(fold.stamp)))
 

@@ -14,7 +14,6 @@ from podstack.errors import BackendError, NotFoundError
 from podstack.names import short
 
 if TYPE_CHECKING:
-    from podstack.backend import AnswersQuestions
     from podstack.store import Store
     from podstack.stored_run import StoredRun
 
@@ -37,8 +36,8 @@ def overlaid(store: Store, runs: Sequence[StoredRun], names: Sequence[str]) -> R
     Raises:
         BackendError: the store does not answer.
     """
-    told = _told(store, [run.id for run in runs], names)
-    return {run.id: told[run.id] if run.id in told else _own(run, names) for run in runs}
+    told = asked(store, [run.id for run in runs], names, {"buckets": BUCKETS})
+    return {run.id: _read(told[run.id]) if run.id in told else _own(run, names) for run in runs}
 
 
 def _own(run: StoredRun, names: Sequence[str]) -> dict[str, list[Bucket]]:
@@ -50,31 +49,44 @@ def _own(run: StoredRun, names: Sequence[str]) -> dict[str, list[Bucket]]:
     }
 
 
-def _told(store: Store, ids: Sequence[str], names: Sequence[str]) -> Read:
-    """What the server knows of the runs that have sent it all they logged."""
+def asked(
+    store: Store, ids: Sequence[str], names: Sequence[str], how: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a server answers of the runs that have sent it all they logged; empty without one.
+
+    Args:
+        how: further parameters of the question `series`.
+
+    Returns:
+        Columns by the run's id and the metric's name, as pages get them.
+
+    Raises:
+        BackendError: it does not answer, or with something else.
+    """
     for_server = [id for id in ids if store.who_answers_for(id) is not None]
     server = store.who_answers_for(for_server[0]) if for_server else None
     if server is None or not names:
         return {}
-    return _asked(server, store.settings.project, for_server[:MOST], names[:MOST])
-
-
-def _asked(
-    server: AnswersQuestions, project: str, ids: Sequence[str], names: Sequence[str]
-) -> Read:
-    asked = {"runs": list(ids), "names": list(names), "buckets": BUCKETS}
+    question = {"runs": for_server[:MOST], "names": list(names[:MOST]), **how}
     try:
-        answer = server.ask(project, "series", asked)
+        answer = server.ask(store.settings.project, "series", question)
     except NotFoundError:  # it has heard of none of them yet
         return {}
+    found = answer.get("series") if isinstance(answer, dict) else None
+    if not isinstance(found, dict):
+        raise _no_curves(answer)
+    return found
+
+
+def _no_curves(answer: object) -> BackendError:
+    return BackendError(f"The server's answer holds no curves: {short(answer)}.")
+
+
+def _read(found: Mapping[str, Any]) -> dict[str, list[Bucket]]:
     try:
-        return {run: _buckets_of(found) for run, found in answer["series"].items()}
+        return {name: list(_finite(columns)) for name, columns in found.items()}
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BackendError(f"The server's answer holds no curves: {short(answer)}.") from None
-
-
-def _buckets_of(found: Mapping[str, Any]) -> dict[str, list[Bucket]]:
-    return {name: list(_finite(columns)) for name, columns in found.items()}
+        raise _no_curves(found) from None
 
 
 def _finite(columns: Mapping[str, Any]) -> Iterator[Bucket]:

@@ -60,6 +60,7 @@ class PointLogs:
         self._seals: dict[str, Any] = {}
         self._accepted: set[tuple[str, Gap]] = set()  # gaps that are there whenever one looks
         self._told: set[object] = set()
+        self._found = self._state()  # what there was after the last refresh that came to its end
         self._version = object()  # another one whenever something was found
         self._lock = threading.RLock()
         renew_in_child(self)
@@ -68,7 +69,7 @@ class PointLogs:
         self._lock = threading.RLock()
 
     def refresh(self, seals: dict[str, Any], writers: Iterable[str] = ()) -> bool:
-        """Read what is new; whether there was anything.
+        """Read what is new; whether there was anything since a refresh last came to its end.
 
         Args:
             seals: for each writer that closed, the [bytes, CRC-32] of each of its segments. A
@@ -77,14 +78,14 @@ class PointLogs:
                 them it may have been overtaken, and is asked for once more.
         """
         with self._lock:
-            before = self._state()
             self._seals = seals
             self._look(set(writers))
             self._check()
-            is_new = self._state() != before
-            if is_new:
-                self._version = object()
-            return is_new
+            before, self._found = self._found, self._state()
+            if self._found == before:
+                return False
+            self._version = object()
+            return True
 
     def as_of(self) -> tuple[object, list[Log]]:
         """The logs, and what stands for them: the same object for as long as nothing was found."""

@@ -20,7 +20,8 @@ from podstack.scalars import flat_scalars, scalar, whole_step
 
 Row = dict[str, Any]
 
-SYSTEM = "system/"  # names of what the machine did meanwhile; their steps are seconds
+# Metrics of the machine, shown only where they are asked for; their steps are seconds.
+SYSTEM = "system/"
 
 _dumps = orjson.dumps
 _LINE = orjson.OPT_APPEND_NEWLINE

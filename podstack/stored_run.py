@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from podstack import clock, config, names
@@ -96,9 +96,7 @@ class StoredRun:
     @property
     def ended(self) -> float | None:
         """When it ended, epoch seconds; None while it runs."""
-        status = self._status()
-        ended = self._fold().get("ended") if status.word != RUNNING else None
-        return ended if isinstance(ended, (int, float)) else status.lost_since
+        return self._status().ended(self._fold().get("ended"))
 
     @property
     def duration(self) -> float:
@@ -386,6 +384,32 @@ class StoredRun:
         from podstack import display
 
         return display.run_html(self)
+
+    def plot(
+        self, metrics: str | Sequence[str] | None = None, x: str = "step", smooth: float = 0.0
+    ) -> Any:
+        """A matplotlib figure of the run's metrics as they are now: mean line, min-max band.
+
+        Each curve is at most 300 buckets, the same as on the run's page, in the run's colour there.
+        A notebook shows the figure; `.savefig("loss.svg")` writes it.
+
+        Args:
+            metrics: a name or several; 12 are drawn at most, and the figure says how many are left.
+                Default: all that were logged, without those of the machine (`system/`).
+            x: `step`; `relative`, seconds since the run was started; or `wall`, the time of day.
+            smooth: weight of an exponential mean, 0 (none) to below 1; the raw one stays behind it.
+
+        Raises:
+            NotFoundError: the run has no such metric; the nearest are named.
+            UsageError, WrongTypeError: `x` or `smooth` is out of range, or metrics are no names.
+            MissingExtraError: matplotlib is not installed: `pip install 'podstack[plot]'`.
+            BackendError: the store does not answer.
+        """
+        from podstack import plotted
+
+        want = plotted.wanted(metrics, x, smooth)
+        plotted.pictures()
+        return plotted.drawn(plotted.of_run(self, want))
 
     def watch(self, *, seconds: float = 2.0) -> Watch:
         """Show the run in this notebook and keep the picture up to date until the run has ended.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -17,32 +18,44 @@ from podstack.backend import LocalFolder
 from podstack.clock import monotonic, now
 from podstack.console import Progress
 from podstack.errors import BlobMissing
-from podstack.expressions import Expression, Order
 from podstack.forks import renew_in_child
-from podstack.index import answers, rows
+from podstack.index import rows
 from podstack.index.answers import ExperimentRow, Names, RunRow
 from podstack.index.changes import ChangeFinder, Changes, Watched
-from podstack.index.columnar import Columnar, columnar, stamps
 from podstack.index.experiments import ExperimentReader
 from podstack.index.file import Busy, IndexFile, is_damage, open_index
-from podstack.index.overview import Reached, reached, starts
+from podstack.index.questions import Questions
 from podstack.index.runs import RunReader, Sighting
 from podstack.keys import STORE
 from podstack.store import Store
 
-__all__ = ["ExperimentRow", "Index", "Names", "RunRow"]
+__all__ = ["Behind", "ExperimentRow", "Index", "Names", "Questions", "RunRow", "SoFar"]
 
 Result = TypeVar("Result")
 
-_HOLD = 0.2  # seconds after which a long build lets others write
+_HOLD = 0.2  # seconds after which a long build lets others write, and what it found be seen
+_FIRST_HOLD = 0.02  # seconds of the first time; then twice as many
 _LOOKS = 50  # runs that are looked at between two looks at the clock
 _AT_ONCE = 16  # requests to a store that is not on this machine
+_MANY = 100  # runs to look at that are called a long look
 
 
-class Index:
+class Behind(NamedTuple):
+    """How far a long look at the store has come.
+
+    done: runs that were looked at once. total: all runs; None where nearly all are known, and
+    while they are counted.
+    """
+
+    done: int
+    total: int | None
+
+
+class Index(Questions):
     """One project of one store, as tables. Safe from threads, processes and forked children.
 
-    Questions are answered from what the last `refresh` found; the first one refreshes by itself.
+    Questions are answered from what the last `refresh` found, also while another one goes on; the
+    first one refreshes by itself.
     """
 
     def __init__(self, store: Store) -> None:
@@ -51,6 +64,8 @@ class Index:
         self._file: IndexFile | None = None
         self._is_copy = False  # a copy in memory, because another process held the file
         self._store_id = ""
+        self._complete: IndexFile | None = None  # what the last refresh left, if it succeeded
+        self._behind: Behind | None = None
         self._lock = threading.RLock()  # around everything but a question itself
         self._begin()
         renew_in_child(self)
@@ -63,7 +78,22 @@ class Index:
 
     def renew_in_child(self) -> None:
         self._lock = threading.RLock()
+        self._complete = self._behind = None
         self._begin()
+
+    @property
+    def project(self) -> str:
+        return self._project
+
+    @property
+    def behind(self) -> Behind | None:
+        """How far a long look at the store has come; None where none is going on."""
+        return self._behind
+
+    @property
+    def at_hand(self) -> IndexFile:
+        """What can be asked without waiting: what the last refresh left, else what one writes."""
+        return self._complete or self._file or IndexFile(None)
 
     # Refreshing ----------------------------------------------------------------------------
 
@@ -87,7 +117,11 @@ class Index:
                 self._through_trouble(lambda: self._refresh(full))
             except BaseException:
                 self._finder = None  # what it saw last was perhaps not written
+                self._complete = None
                 raise
+            finally:
+                self._behind = None
+            self._complete = self._file
 
     def _through_trouble(self, act: Callable[[], Result]) -> Result:
         """Do it with the file; with a new one where that is damaged; at last in memory."""
@@ -102,24 +136,28 @@ class Index:
 
     def _go_on_with_a_copy(self) -> None:
         """Another process writes, and does not end: its index as it is serves as a beginning."""
-        copy = self._opened().copy()
-        self._reset()
-        self._file, self._is_copy = copy, True
+        self._reset(self._opened().copy())
+        self._is_copy = True
 
     def _replace_file(self, error: sqlite3.DatabaseError, *, again: bool) -> None:
         file = self._file
         if file is not None and is_damage(error):
             file.remove()
-        self._reset()
-        if again:
-            self._file = IndexFile(None)
+        self._complete = None
+        self._reset(IndexFile(None) if again else None)
 
     def _refresh(self, full: bool) -> None:
         file = self._opened()
         if self._finder is None:
+            self._look_at_experiments(file)  # there are few, and people find their runs by them
+            self._behind = Behind(0, None)
             self._finder = self._new_finder(file)
         changes = self._finder.find(full=full)
+        self._behind = _behind(changes, self._finder.unknown(changes.look))
         self._look(file, self._finder, changes)
+        self._look_at_experiments(file)  # those of new runs too
+
+    def _look_at_experiments(self, file: IndexFile) -> None:
         if self._experiments.changed():
             with file.writing() as connection:
                 self._experiments.update(connection, self._project)
@@ -129,11 +167,11 @@ class Index:
             self._file = open_index(self._store.url, self._store_id)
         return self._file
 
-    def _reset(self) -> None:
-        """Begin with what the file holds."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+    def _reset(self, file: IndexFile | None = None) -> None:
+        """Begin with what that file holds; by default with the one of the store."""
+        before, self._file = self._file, file
+        if before is not None:
+            before.close()
         self._is_copy = False
         self._begin()
 
@@ -145,6 +183,7 @@ class Index:
         except (BlobMissing, ValueError, KeyError, TypeError):
             store_id = ""
         if store_id != self._store_id:
+            self._complete = None
             self._reset()
             self._store_id = store_id
 
@@ -166,24 +205,32 @@ class Index:
     def _look(self, file: IndexFile, finder: ChangeFinder, changes: Changes) -> None:
         if changes.listed:
             finder.sweep()
-        chunks = list(rows.chunks(list(changes.look), _LOOKS))
+        latest = list(reversed(changes.look))  # ids are times: what people look for comes first
+        chunks = list(rows.chunks(latest, _LOOKS))
         progress = Progress("index", len(changes.look), unit="runs")
-        pause = threading.Event()
+        pause, hold = threading.Event(), _FIRST_HOLD
         try:
             while chunks:
                 with file.writing() as connection:
-                    until = monotonic() + _HOLD
+                    until = monotonic() + hold
                     while True:
                         chunk = chunks.pop(0)
+                        unknown = finder.unknown(chunk)
                         self._look_at(connection, finder, changes, chunk)
                         progress.advance(len(chunk))
+                        self._advance(unknown)
                         if not chunks or monotonic() >= until:
                             break
+                hold = min(2 * hold, _HOLD)
                 if chunks:
                     pause.wait(0.001)  # so that others can write too
         finally:
             progress.close()
         self._note(file, finder, changes)
+
+    def _advance(self, count: int) -> None:
+        if self._behind is not None:
+            self._behind = self._behind._replace(done=self._behind.done + count)
 
     def _look_at(
         self,
@@ -235,170 +282,20 @@ class Index:
 
     @property
     def edition(self) -> Hashable:
-        """What stands for all that the index holds: equal as long as every answer is the same.
-
-        Ask for it before the answer, so that what is kept under it is never older than it says.
-        """
-        with self._lock:
-            if self._finder is None:
-                self.refresh()
-            return self._through_trouble(lambda: self._opened().edition())
-
-    def runs(
-        self,
-        where: Expression | None = None,
-        order: Order | None = None,
-        experiment: str | None = None,
-        deleted: bool = False,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[RunRow]:
-        """Runs that match, in order; without one, oldest first.
-
-        Args:
-            experiment: the id of the one they belong to.
-            deleted: also those that are deleted, or whose experiment is.
-            limit: at most so many, after the first `offset`.
-        """
-        sql, args = self._numbers(where, order, experiment, deleted)
-        args = (*args, -1 if limit is None else limit, offset)
-
-        def ask(connection: sqlite3.Connection) -> list[RunRow]:
-            numbers = [number for number, _ in connection.execute(sql, args)]
-            return answers.rows(connection, numbers)
-
-        return self._ask(ask)
-
-    def columns(
-        self,
-        where: Expression | None = None,
-        order: Order | None = None,
-        experiment: str | None = None,
-        deleted: bool = False,
-        limit: int | None = None,
-        offset: int = 0,
-        ids: Collection[str] | None = None,
-    ) -> Columnar:
-        """The runs that `runs` would find, as columns; with `ids`, those of them that are named."""
-        sql, args = self._numbers(where, order, experiment, deleted)
-        args = (*args, -1 if limit is None or ids is not None else limit, offset)
-
-        def ask(connection: sqlite3.Connection) -> Columnar:
-            found = connection.execute(sql, args).fetchall()
-            wanted = [number for number, run in found if ids is None or run in ids]
-            return columnar(connection, wanted)
-
-        return self._ask(ask)
-
-    def _numbers(
-        self, where: Expression | None, order: Order | None, experiment: str | None, deleted: bool
-    ) -> tuple[str, tuple[Any, ...]]:
-        condition, args = self._condition(where, experiment, deleted)
-        by, by_args = order.sql() if order is not None else ("", ())
-        sql = (
-            f"SELECT number, id FROM runs WHERE {condition} "
-            f"ORDER BY {by}{', ' if by else ''}runs.created, runs.id LIMIT ? OFFSET ?"
-        )
-        return sql, (*args, *by_args)
-
-    def stamps(self) -> dict[str, int]:
-        """A number for each run, deleted ones too, that changes with what is known of it."""
-        return self._ask(lambda connection: stamps(connection, self._project))
-
-    def count(
-        self, where: Expression | None = None, experiment: str | None = None, deleted: bool = False
-    ) -> int:
-        """How many runs `runs` would find."""
-        condition, args = self._condition(where, experiment, deleted)
-        sql = f"SELECT count(*) FROM runs WHERE {condition}"
-        return self._ask(lambda connection: int(connection.execute(sql, args).fetchone()[0]))
-
-    def rows(self, ids: Iterable[str]) -> list[RunRow]:
-        """The runs of those ids, in their order; unknown ones are left out."""
-        wanted = list(ids)
-
-        def ask(connection: sqlite3.Connection) -> list[RunRow]:
-            numbers: dict[str, int] = {}
-            for chunk in rows.chunks(wanted):
-                numbers |= connection.execute(
-                    "SELECT id, number FROM runs WHERE project = ? AND id IN "
-                    f"({', '.join('?' * len(chunk))})",
-                    (self._project, *chunk),
-                ).fetchall()
-            return answers.rows(connection, [numbers[run] for run in wanted if run in numbers])
-
-        return self._ask(ask)
-
-    def matching(self, text: str) -> list[str]:
-        """The ids of the runs that `text` may mean: by id, else by name, else by its beginning.
-
-        Deleted runs too, for one may want them back.
-        """
-
-        def ask(connection: sqlite3.Connection) -> list[str]:
-            for test in ("id = ?", "name = ?", "substr(id, 1, length(?)) = ?"):
-                args = (self._project, *[text] * test.count("?"))
-                sql = f"SELECT id FROM runs WHERE project = ? AND {test} ORDER BY created, id"
-                found = [run for (run,) in connection.execute(sql, args)]
-                if found:
-                    return found
-            return []
-
-        return self._ask(ask) if text else []
-
-    def experiments(self) -> list[ExperimentRow]:
-        """All experiments, deleted ones too, oldest first."""
-        return self._ask(lambda connection: answers.experiments(connection, self._project))
-
-    def starts(self) -> dict[str, list[float]]:
-        """By experiment: when its runs began, in order; deleted runs do not count."""
-        return self._ask(lambda connection: starts(connection, self._project))
-
-    def reached(self) -> dict[str, list[Reached]]:
-        """By experiment: how far its metrics got, the most common one first."""
-        return self._ask(lambda connection: reached(connection, self._project))
-
-    def names(self) -> Names:
-        """What the runs that are not deleted have, most frequent first."""
-        condition, args = self._condition(None, None, False)
-
-        shown = f"SELECT number FROM runs WHERE {condition}"
-
-        def counted(connection: sqlite3.Connection, table: str, column: str) -> dict[str, int]:
-            sql = f"SELECT {column}, count(*) AS n FROM {table} WHERE run IN ({shown}) GROUP BY 1"
-            return dict(connection.execute(f"{sql} ORDER BY n DESC, 1", args).fetchall())
-
-        tables = (("params", "name"), ("metrics", "name"), ("tags", "tag"))
-        return self._ask(lambda c: Names(*(counted(c, *table) for table in tables)))
-
-    def _condition(
-        self, where: Expression | None, experiment: str | None, deleted: bool
-    ) -> tuple[str, tuple[Any, ...]]:
-        parts = ["runs.project = ?"]
-        args: list[Any] = [self._project]
-        if not deleted:
-            parts.append(
-                "runs.deleted = 0 AND runs.experiment NOT IN "
-                "(SELECT id FROM experiments WHERE project = ? AND deleted = 1)"
-            )
-            args.append(self._project)
-        if experiment is not None:
-            parts.append("runs.experiment = ?")
-            args.append(experiment)
-        if where is not None:
-            sql = where.sql()
-            parts.append(f"({sql.text})")
-            args += sql.args
-        return " AND ".join(parts), tuple(args)
+        return self._of_complete(IndexFile.edition)
 
     def _ask(self, question: Callable[[sqlite3.Connection], Result]) -> Result:
-        with self._lock:
-            if self._finder is None:
+        return self._of_complete(partial(_answer, question=question))
+
+    def _of_complete(self, act: Callable[[IndexFile], Result]) -> Result:
+        """Ask what the last refresh left; one that is going on is not waited for."""
+        file = self._complete
+        if file is None:
+            with self._lock:
                 self.refresh()
-            file = self._opened()
+                file = self._opened()
         try:
-            with file.reading() as connection:
-                return question(connection)
+            return act(file)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -406,5 +303,37 @@ class Index:
                 if self._file is file:
                     self._replace_file(error, again=False)
                 self.refresh()
-                with self._opened().reading() as connection:
-                    return question(connection)
+                return act(self._opened())
+
+
+def _behind(changes: Changes, unknown: int) -> Behind | None:
+    """None where there are too few runs to look at to speak of."""
+    if unknown > _MANY:
+        return Behind(changes.runs - unknown, changes.runs)
+    return Behind(0, None) if len(changes.look) > _MANY else None
+
+
+class SoFar(Questions):
+    """What an index holds by now, while it looks at the store for long: nothing is waited for.
+
+    It never refreshes. What it answers lacks what was not looked at yet, and nothing else.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._project = index.project
+
+    def refresh(self, full: bool = False) -> None:
+        """Nothing: whoever asks here takes what there is."""
+
+    @property
+    def edition(self) -> Hashable:
+        return self._index.at_hand.edition()
+
+    def _ask(self, question: Callable[[sqlite3.Connection], Result]) -> Result:
+        return _answer(self._index.at_hand, question)
+
+
+def _answer(file: IndexFile, question: Callable[[sqlite3.Connection], Result]) -> Result:
+    with file.reading() as connection:
+        return question(connection)

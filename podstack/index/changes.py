@@ -9,7 +9,7 @@ these miss, the listing of every object finds, once an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -38,12 +38,16 @@ class Watched(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """look: runs to look at, with their objects where those were listed. gone: runs to forget."""
+    """look: runs to look at, with their objects where those were listed. gone: runs to forget.
+
+    runs: how many there are in all.
+    """
 
     look: dict[str, Listing | None]
     gone: set[str]
     hints: dict[str, str]
     listed: bool
+    runs: int
 
 
 class ChangeFinder:
@@ -96,11 +100,16 @@ class ChangeFinder:
             self._gone(),
             self._hints_now,
             full,
+            len(self._alive),
         )
 
     def folder_of(self, run: str) -> str:
         """The stamp of a run's folder as it was at the last look."""
         return self._known[run].folder if run in self._known else ""
+
+    def unknown(self, runs: Iterable[str]) -> int:
+        """How many of the runs were never looked at."""
+        return sum(run not in self._known for run in runs)
 
     def saw(self, run: str, seen: Watched) -> None:
         """A run has been looked at."""

@@ -49,13 +49,26 @@ def columnar(connection: sqlite3.Connection, numbers: Sequence[int]) -> Columnar
 
 
 def stamps(connection: sqlite3.Connection, project: str) -> dict[str, int]:
-    """A number for each run that changes whenever a look found something new."""
+    """A number for each run that changes whenever a look found something new.
+
+    So it does when nobody records it any more, without that anything new is found, and when its
+    experiment is renamed, deleted or restored.
+    """
+    experiments = {
+        experiment: zlib.crc32(f"{deleted} {name}".encode())
+        for experiment, name, deleted in connection.execute(
+            "SELECT id, name, deleted FROM experiments WHERE project = ?", (project,)
+        )
+    }
     found = connection.execute(
-        "SELECT runs.id, looks.seen, runs.lost_since FROM runs "
+        "SELECT runs.id, looks.seen, runs.status, runs.ended, runs.experiment FROM runs "
         "JOIN looks ON looks.number = runs.number WHERE runs.project = ?",
         (project,),
     )
-    return {run: zlib.crc32(seen, int(lost or 0) & 0xFFFFFFFF) for run, seen, lost in found}
+    return {
+        run: zlib.crc32(f"{status} {ended}".encode(), zlib.crc32(seen, experiments.get(place, 0)))
+        for run, seen, status, ended, place in found
+    }
 
 
 def _found(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, tuple[Any, ...]]:

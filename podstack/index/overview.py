@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from sys import float_info
 from typing import NamedTuple
 
 _SHOWN = "runs.project = ? AND runs.deleted = 0"
+_LOWEST, _HIGHEST = (
+    f"{part}(CASE WHEN abs(metrics.{part}) <= {float_info.max!r} THEN metrics.{part} END)"
+    for part in ("min", "max")
+)
 
 
 class Reached(NamedTuple):
-    """How far a metric got in an experiment. min, max: None where all of its values are NaN."""
+    """How far a metric got in an experiment. min, max: of those that are finite; else None."""
 
     name: str
     runs: int
@@ -29,7 +34,7 @@ def starts(connection: sqlite3.Connection, project: str) -> dict[str, list[float
 def reached(connection: sqlite3.Connection, project: str) -> dict[str, list[Reached]]:
     """By experiment: its metrics, the most common first."""
     sql = (
-        "SELECT runs.experiment, metrics.name, count(*) AS n, min(metrics.min), max(metrics.max) "
+        f"SELECT runs.experiment, metrics.name, count(*) AS n, {_LOWEST}, {_HIGHEST} "
         f"FROM runs JOIN metrics ON metrics.run = runs.number WHERE {_SHOWN} "
         "GROUP BY 1, 2 ORDER BY n DESC, 2"
     )

@@ -12,7 +12,7 @@ from podstack.index.answers import ExperimentRow, Names, RunRow
 
 if TYPE_CHECKING:
     from podstack.expressions import Expression, Order
-    from podstack.index import Index
+    from podstack.index.questions import Questions
 
 
 PAGE = 1000  # runs of one answer
@@ -38,20 +38,23 @@ class RemoteIndex:
         offset: int = 0,
     ) -> list[RunRow]:
         """Runs that match, in order; see `Index.runs`."""
-        found: list[RunRow] = []
+        found: dict[str, RunRow] = {}
+        told = 0  # rows; one that a new run pushed to the next page is told twice
         while limit is None or len(found) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(found))
             asked = _condition(where, experiment, deleted) | {
                 "order_by": "created" if order is None else str(order),
                 "limit": size,
-                "offset": offset + len(found),
+                "offset": offset + told,
                 "count": False,
             }
             page = [wire.run_in(facts) for facts in self._listed("runs", "runs", asked)]
-            found += page
+            told += len(page)
+            for row in page:
+                found.setdefault(row.id, row)
             if len(page) < size:
                 break
-        return found
+        return list(found.values())
 
     def count(
         self, where: Expression | None = None, experiment: str | None = None, deleted: bool = False
@@ -104,4 +107,4 @@ def _condition(where: Expression | None, experiment: str | None, deleted: bool) 
 
 
 if TYPE_CHECKING:
-    AnyIndex = Index | RemoteIndex  # they answer the same
+    AnyIndex = Questions | RemoteIndex  # they answer the same

@@ -312,10 +312,9 @@ def _contradicting(
 
 def facts_of(run: str, fold: Fold, status: Status) -> Facts:
     """The same that `StoredRun` says of these facts."""
-    created, ended = fold.get("created"), fold.get("ended")
+    created = fold.get("created")
     parent, error = fold.get("parent"), fold.get("error")
     first = created if isinstance(created, (int, float)) else clock.stamp_time(fold.first)
-    end = ended if status.word != RUNNING and isinstance(ended, (int, float)) else status.lost_since
     return Facts(
         name=str(fold.get("name") or names.name_of_run(run)),
         status=status.word,
@@ -323,7 +322,7 @@ def facts_of(run: str, fold: Fold, status: Status) -> Facts:
         experiment=str(fold.get("experiment", "")),
         user=str(fold.get("user", "")),
         created=float(first or clock.now()),
-        ended=None if end is None else float(end),
+        ended=status.ended(fold.get("ended")),
         parent=parent if isinstance(parent, str) else None,
         notes=str(fold.get("notes", "")),
         error=error[-MAX_ERROR:] if isinstance(error, str) else None,

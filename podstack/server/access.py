@@ -1,6 +1,6 @@
 """Who may do what: every route declares a level, and what declares none is refused.
 
-A module of routes makes a `Routes`, adds to it, and is named in `app.PARTS`:
+A module of routes makes a `Routes`, adds to it, and is named in `parts.PARTS`:
 
     routes = Routes()
 
@@ -25,6 +25,7 @@ from podstack.names import is_id
 from podstack.server import tokens
 from podstack.server.errors import Refused, missing
 from podstack.server.herald import Herald
+from podstack.server.matching import GlancingRoute
 from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
 from podstack.server.settings import ServerSettings
@@ -91,8 +92,12 @@ class Routes:
         """Give the routes to an app, and their levels to its gate."""
         for route in self._routes:
             levels[route.endpoint] = route.level
-            app.add_api_route(
-                route.path, route.endpoint, methods=list(route.methods), **route.options
+            app.router.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=list(route.methods),
+                route_class_override=GlancingRoute,
+                **route.options,
             )
 
 

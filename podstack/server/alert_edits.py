@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from podstack.index.wire import plain
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.asking import answer, reader_of
 from podstack.server.experiment_edits import author_of
 from podstack.server.fields import NUMBER, Fields, text, threaded
-from podstack.server.questions import answer, reader_of
 from podstack.server.run_edits import wrote_run
 
 _CONDITION = text(2_000)

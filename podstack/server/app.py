@@ -18,32 +18,10 @@ from starlette.responses import Response
 
 from podstack.addresses import Allowed
 from podstack.errors import PodstackError
-from podstack.server import (
-    about,
-    alert_edits,
-    comparisons,
-    documents,
-    experiment_edits,
-    note_edits,
-    notifications,
-    objects,
-    overlays,
-    previews,
-    questions,
-    record_questions,
-    run_edits,
-    run_questions,
-    sweep_edits,
-    sweep_insight,
-    sweep_questions,
-    sweep_ranges,
-    table_questions,
-    token_edits,
-    view_routes,
-)
+from podstack.server import about
 from podstack.server.access import Level, Routes, Services
 from podstack.server.errors import Refused, told
-from podstack.server.gate import Gate
+from podstack.server.gate import Gate, Rest
 from podstack.server.herald import Herald
 from podstack.server.readers import Readers
 from podstack.server.sessions import Sessions
@@ -53,43 +31,31 @@ from podstack.server.targets import Targets
 from podstack.server.threads import Threads
 from podstack.server.tokens import Tokens
 from podstack.server.turns import Turns
-from podstack.server.ui import PARTS as PAGES
+from podstack.server.ui import experiments_page, shell_pages
 from podstack.server.ui.refusals import refused_page, wants_page
 
-# Every module of routes. One that is missing here is not served.
-PARTS: tuple[Routes, ...] = (
+# The routes of a first page. All others are in parts.py, which takes as long to import again.
+FIRST: tuple[Routes, ...] = (
     about.unversioned,
     about.routes,
-    comparisons.routes,
-    documents.routes,
-    notifications.routes,
-    objects.routes,
-    overlays.routes,
-    previews.routes,
-    questions.routes,
-    run_questions.routes,
-    sweep_insight.routes,
-    sweep_questions.routes,
-    sweep_ranges.routes,
-    table_questions.routes,
-    experiment_edits.routes,
-    run_edits.routes,
-    note_edits.routes,
-    alert_edits.routes,
-    sweep_edits.routes,
-    token_edits.routes,
-    view_routes.routes,
-    record_questions.routes,
-    *PAGES,
+    shell_pages.routes,
+    experiments_page.routes,
 )
+_REST_AFTER = 1.0  # seconds for the first page, before the routes of the others are mounted
 
 
-def create_app(settings: ServerSettings) -> Gate:
+def create_app(settings: ServerSettings, *, at_once: bool = True) -> Gate:
     """The application for one store. No I/O happens before the first request.
 
     `.app` is the FastAPI application inside, `.levels` what each route takes, `.services` the rest.
+
+    Args:
+        at_once: mount every route now. Else only those of the first page; the others with the first
+            request that none of these takes, or in the background once it runs.
     """
     services = _services(settings)
+    levels: dict[Callable[..., Any], Level] = {}
+    rest = Rest(lambda: _mount_rest(app, levels))
     app = FastAPI(
         title="podstack",
         version="1",
@@ -97,14 +63,22 @@ def create_app(settings: ServerSettings) -> Gate:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(services),
+        lifespan=_lifespan(services, rest),
     )
-    levels: dict[Callable[..., Any], Level] = {}
-    for part in PARTS:
+    for part in FIRST:
         part.mount(app, levels)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return Gate(app, services, levels)
+    if at_once:
+        rest.mount()
+    return Gate(app, services, levels, rest)
+
+
+def _mount_rest(app: FastAPI, levels: dict[Callable[..., Any], Level]) -> None:
+    from podstack.server.parts import PARTS  # here: half of what a server imports
+
+    for part in PARTS:
+        part.mount(app, levels)
 
 
 def _services(settings: ServerSettings) -> Services:
@@ -117,18 +91,25 @@ def _services(settings: ServerSettings) -> Services:
     return Services(settings, stores, tokens, sessions, threads, Turns(), readers, targets, herald)
 
 
-def _lifespan(services: Services) -> Callable[[FastAPI], Any]:
+def _lifespan(services: Services, rest: Rest) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = services.settings.threads
-        watch = asyncio.create_task(_end_with_parent())
+        tasks = [asyncio.create_task(_end_with_parent()), asyncio.create_task(_soon(rest))]
         yield
-        watch.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.to_thread(services.herald.close)
         services.threads.close()
         services.stores.close()
 
     return lifespan
+
+
+async def _soon(rest: Rest) -> None:
+    """Mount the rest while whoever opened the first page looks at it."""
+    await asyncio.sleep(_REST_AFTER)
+    await asyncio.to_thread(rest.mount)
 
 
 async def _end_with_parent() -> None:

@@ -2,7 +2,8 @@
 
 One answer holds up to 1,000 runs. Of names it holds the most frequent ones, and says how many it
 left out. A parameter's value that is longer than 2,000 characters is cut, with its length and a
-part of its hash at the end, so that what differs still differs.
+part of its hash at the end, so that what differs still differs. `objective` is the metric that the
+runs are judged by together (objectives.py).
 """
 
 from __future__ import annotations
@@ -10,25 +11,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import orjson
 from fastapi import Query
 from starlette.responses import Response
 
 from podstack import columns, query
-from podstack.columns import HIDDEN
+from podstack.clock import now
 from podstack.compare import MOST
 from podstack.directions import direction_of
 from podstack.errors import UsageError
 from podstack.index.wire import floats
+from podstack.points import SYSTEM
 from podstack.server.access import VIEWER, Context, Here, Routes
-from podstack.server.questions import Text, answer, at_most, experiment_of, reader_of, texts
+from podstack.server.asking import Text, answer, at_most, experiment_of, reader_of, texts
+from podstack.server.objectives import judge_of_all, most_common, stated
 
 if TYPE_CHECKING:
     from podstack.index import RunRow
     from podstack.server.readers import ProjectReader
+    from podstack.sweeps.records import Objective
 
+NEWEST = "-created"
 DEFAULT = 500  # runs, where an experiment is compared as a whole
 MOST_PARAMS = 500
 MOST_METRICS = 300
@@ -47,7 +52,7 @@ def compared_columns(
     runs: Text = "",
     experiment: str | None = None,
     filter: Text = "",
-    order_by: Text = "-created",
+    order_by: Text = NEWEST,
     limit: Limit = DEFAULT,
     since: str = "",
 ) -> Response:
@@ -66,7 +71,7 @@ def columns_for(
     runs: str = "",
     experiment: str | None = None,
     filter: str = "",
-    order_by: str = "-created",
+    order_by: str = NEWEST,
     limit: int = DEFAULT,
     since: str = "",
 ) -> dict[str, Any] | None:
@@ -82,17 +87,52 @@ def columns_for(
     wanted = list(dict.fromkeys(at_most("runs", texts(runs), MOST)))
     reader = reader_of(here)
     reader.index.refresh()
-    generation = reader.generations.look(reader.index.stamps())
+    generation = reader.generation()
     changed = reader.generations.since(since) if since else None
     if changed is not None and (not changed or (wanted and changed.isdisjoint(wanted))):
         return None
-    if wanted:
-        rows = reader.index.rows(wanted)
-        total = len(rows)
-    else:
-        rows, total = _matching(reader, experiment, filter, order_by, limit)
-    told = as_columns(rows, _lacking(wanted, rows), total)
-    return told | {"generation": generation, "changed": _told(changed, rows)}
+    said = stated(reader)
+
+    def made() -> _Made:
+        if wanted:
+            rows = reader.rows(wanted)
+            total = len(rows)
+        else:
+            rows, total = _matching(reader, experiment, filter, order_by, limit)
+        growing = [place for place, row in enumerate(rows) if row.ended is None]
+        return _Made(
+            as_columns(rows, _lacking(wanted, rows), total, judge_of_all(rows, said)),
+            growing,
+            now(),
+        )
+
+    judges = frozenset(said.items())  # a sweep may come without a new run
+    question = ("columns", tuple(wanted), experiment, order_by, limit, judges)
+    is_timeless = not filter and order_by == NEWEST  # others may ask for the time
+    one = reader.remembered(question, made, _Made.size) if is_timeless else made()
+    told = one.as_of(now())
+    return told | {"generation": generation, "changed": _told(changed, told["runs"]["id"])}
+
+
+class _Made(NamedTuple):
+    """An answer, the places of the runs that go on, and when it was made, epoch seconds."""
+
+    told: dict[str, Any]
+    growing: list[int]
+    time: float
+
+    def size(self) -> int:
+        """About what it takes in memory: its numbers are objects."""
+        return 4 * len(orjson.dumps(self.told))
+
+    def as_of(self, time: float) -> dict[str, Any]:
+        """The same, where only what goes on took longer."""
+        if not self.growing:
+            return self.told
+        durations = list(self.told["runs"]["duration"])
+        for place in self.growing:
+            durations[place] += time - self.time
+        return self.told | {"runs": self.told["runs"] | {"duration": durations}}
 
 
 def _lacking(wanted: Sequence[str], rows: Sequence[RunRow]) -> list[str]:
@@ -100,9 +140,9 @@ def _lacking(wanted: Sequence[str], rows: Sequence[RunRow]) -> list[str]:
     return [run for run in wanted if run not in found]
 
 
-def _told(changed: set[str] | None, rows: Sequence[RunRow]) -> list[str] | None:
+def _told(changed: set[str] | None, runs: Iterable[str]) -> list[str] | None:
     """The runs of an answer that changed, in its order."""
-    return None if changed is None else [row.id for row in rows if row.id in changed]
+    return None if changed is None else [run for run in runs if run in changed]
 
 
 def _matching(
@@ -116,22 +156,32 @@ def _matching(
     return rows, reader.index.count(where, inside, False)
 
 
-def as_columns(rows: Sequence[RunRow], missing: Sequence[str], total: int) -> dict[str, Any]:
-    """The runs as lists of one length: facts, parameters that differ, and metrics."""
+def as_columns(
+    rows: Sequence[RunRow], missing: Sequence[str], total: int, judge: Objective | None = None
+) -> dict[str, Any]:
+    """The runs as lists of one length: facts, parameters that differ, and metrics.
+
+    judge: what the runs are judged by; `objective` is its metric, else the most frequent one.
+    """
+    objective = judge.metric if judge else most_common(rows)
+    first = [] if objective is None else [objective]
     params, more_params = _frequent((name for row in rows for name in row.params), MOST_PARAMS)
     metrics, more_metrics = _frequent(
-        (name for row in rows for name in row.metrics if not name.startswith(HIDDEN)),
+        (name for row in rows for name in row.metrics if not name.startswith(SYSTEM)),
         MOST_METRICS,
+        first,
     )
     equal = [name for name in params if len(rows) > 1 and columns.are_equal(name, rows)]
     varied = [name for name in params if name not in set(equal)]
+    said = {judge.metric: judge.direction} if judge else {}
     return {
         "runs": {fact: [getattr(row, fact) for row in rows] for fact in _FACTS},
         "params": {name: [_cut(row.params.get(name)) for row in rows] for name in varied},
         "absent": _absent(varied, rows),
         "equal_params": {name: _cut(rows[0].params[name]) for name in equal},
         "metrics": {name: _figures(name, rows) for name in metrics},
-        "directions": {name: direction_of(name) for name in metrics},
+        "directions": {name: direction_of(name) for name in metrics} | said,
+        "objective": objective,
         "more_params": more_params,
         "more_metrics": more_metrics,
         "missing": list(missing),
@@ -139,10 +189,14 @@ def as_columns(rows: Sequence[RunRow], missing: Sequence[str], total: int) -> di
     }
 
 
-def _frequent(names: Iterable[str], most: int) -> tuple[list[str], int]:
-    """The names that most runs have, in the order of their first coming, and how many are left."""
+def _frequent(names: Iterable[str], most: int, first: Sequence[str] = ()) -> tuple[list[str], int]:
+    """The names that most runs have, in the order of their first coming, and how many are left.
+
+    first: names that stay, however few have them.
+    """
     counts = Counter(names)
-    kept = {name for name, _ in counts.most_common(most)}
+    wanted = dict.fromkeys((*first, *(name for name, _ in counts.most_common(most))))
+    kept = set(list(wanted)[:most])
     return [name for name in counts if name in kept], len(counts) - len(kept)
 
 

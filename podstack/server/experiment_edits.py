@@ -10,9 +10,9 @@ from starlette.responses import Response
 from podstack.edits import Author
 from podstack.names import experiment_id
 from podstack.server.access import EDITOR, Context, Here, Routes
+from podstack.server.asking import answer, experiment_of, reader_of
 from podstack.server.errors import Refused
 from podstack.server.fields import FLAG, NAME, TAGS, TEXT, Fields, threaded
-from podstack.server.questions import answer, experiment_of, reader_of
 from podstack.server.readers import ProjectReader
 
 NEW = Fields({"name": NAME.must, "description": TEXT, "tags": TAGS})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
@@ -26,6 +27,7 @@ from podstack.server.access import PUBLIC, Caller, Context, Level, Services, cal
 from podstack.server.errors import Refused, missing, told, unknown_caller
 from podstack.server.exchange import Exchange, Stalled
 from podstack.server.hosts import READING, check_host, check_origin
+from podstack.server.matching import PARTS
 from podstack.server.sessions import COOKIE
 from podstack.server.tokens import ADMIN, EVERY_PROJECT
 from podstack.server.ui.refusals import is_page, refused_page, wants_page
@@ -39,13 +41,33 @@ _MOST_PARAMETERS = 50
 _NOBODY = Caller("", {})
 
 
+class Rest:
+    """The routes that are mounted once nobody waits for the first page. Safe from threads."""
+
+    def __init__(self, mount: Callable[[], None]) -> None:
+        self._mount = mount
+        self._lock = threading.Lock()
+        self.is_mounted = False
+
+    def mount(self) -> None:
+        """Mount them, unless that was done."""
+        with self._lock:
+            if not self.is_mounted:
+                self._mount()
+                self.is_mounted = True
+
+
 class Gate:
     """The outermost application: it lets through, refuses, and writes the line in the log."""
 
     def __init__(
-        self, app: FastAPI, services: Services, levels: Mapping[Callable[..., Any], Level]
+        self,
+        app: FastAPI,
+        services: Services,
+        levels: Mapping[Callable[..., Any], Level],
+        rest: Rest,
     ) -> None:
-        self.app, self.services, self.levels = app, services, levels
+        self.app, self.services, self.levels, self._rest = app, services, levels, rest
         self._names = services.settings.names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,8 +110,8 @@ class Gate:
         method, path = scope["method"], self._path(scope)
         check_origin(method, headers, host, page=is_page(method, path))
         _check_query(scope["query_string"])
-        scope["path"] = path
-        route, parameters = self._match(scope)
+        scope["path"], scope[PARTS] = path, path.split("/")
+        route, parameters = await self._route(scope)
         level = self.levels.get(getattr(route, "endpoint", _undeclared))
         if level is None:
             raise missing()
@@ -119,6 +141,19 @@ class Gate:
             raise _odd_path()
         prefix = self.services.settings.prefix
         return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
+
+    async def _route(self, scope: Scope) -> tuple[BaseRoute, dict[str, Any]]:
+        """The one route for this path and method, which may have to be mounted first.
+
+        Raises:
+            Refused: 404 there is none, 405 there is one for other methods.
+        """
+        if not self._rest.is_mounted:
+            try:
+                return self._match(scope)
+            except Refused:
+                await self.services.threads.run(self._rest.mount)
+        return self._match(scope)
 
     def _match(self, scope: Scope) -> tuple[BaseRoute, dict[str, Any]]:
         """The one route for this path and method.

@@ -18,14 +18,11 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from podstack import alerts, clock, names
-from podstack.alerts import Firing
-from podstack.alerts.notices import Mailbox
-from podstack.alerts.receivers import Notice
+from podstack import clock, names
 from podstack.backend import Backend
 from podstack.console import Warner, warn
 from podstack.errors import PodstackError
@@ -34,6 +31,11 @@ from podstack.oplog import Fold
 from podstack.reader import OpLogs
 from podstack.server.claims import Claims
 from podstack.server.targets import Target, Targets
+
+if TYPE_CHECKING:
+    from podstack.alerts import Firing
+    from podstack.alerts.notices import Mailbox
+    from podstack.alerts.receivers import Notice
 
 OLDEST = 86_400.0  # seconds after which a firing is no news
 MOST = 1000  # firings of a run that are told at once: whoever may write a log may write millions
@@ -206,6 +208,8 @@ class Herald:
                     box.put(notice)
 
     def _box(self, target: Target) -> Mailbox | None:
+        from podstack.alerts.notices import Mailbox  # here and below: no page needs alerts
+
         try:
             if target not in self._boxes:
                 self._boxes[target] = Mailbox(self._targets.receiver(target))
@@ -222,6 +226,8 @@ class Herald:
 
 def news_of(fold: Fold, place: Place) -> Iterator[News]:
     """All firings of a run's alerts, oldest first."""
+    from podstack import alerts
+
     fired = alerts.fired_of(fold)
     found = [
         News(_claim(place, id, n, fact), _notice(firing, alert.message, fold, place))
@@ -241,6 +247,8 @@ def _claim(place: Place, id: str, n: str, fact: object) -> str:
 
 def _notice(firing: Firing, message: str, fold: Fold, place: Place) -> Notice:
     """A firing as its receivers get it; a server's notices name the project as their url."""
+    from podstack.alerts.receivers import Notice
+
     return Notice(
         run_id=place.run,
         run_name=str(fold.get("name") or names.name_of_run(place.run)),

@@ -39,19 +39,27 @@ class KeptMetrics:
 
     @contextmanager
     def of(
-        self, project: str, run: StoredRun, *, written: int = 0, age: float = 0.0
+        self,
+        project: str,
+        run: StoredRun,
+        *,
+        written: int = 0,
+        age: float = 0.0,
+        since: float = float("-inf"),
     ) -> Iterator[Metrics]:
         """The metrics of a run as of now. What the block takes from them stays for the next.
 
         Args:
             written: a count of what was written to the project.
             age: seconds that a look may be old, if that count is the same.
+            since: the monotonic time from which on a look must be, however old it may be.
         """
         key = (project, run.id)
         with self._lock:
             known = self._kept.get(key)
         time = monotonic()
-        if known is not None and known.written == written and time - known.time < age:
+        is_young = known is not None and known.time >= since and time - known.time < age
+        if known is not None and is_young and known.written == written:
             look = known
         else:
             found = run.metrics_from(known.metrics if known else None)
@@ -68,8 +76,8 @@ class KeptMetrics:
 
     def _keep(self, key: Key, look: _Look) -> None:
         with self._lock:
-            self._kept.pop(key, None)
-            self._kept[key] = look
+            kept = self._kept.pop(key, look)  # by a later look, which may have ended before
+            self._kept[key] = max(kept, look, key=lambda one: one.time)
             held = {key: look.metrics.bytes_held for key, look in self._kept.items()}
             total = sum(held.values())
             while total > self._most:

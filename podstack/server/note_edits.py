@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from podstack.edits import Notes, NotesConflict, notes_of
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.asking import answer, reader_of
 from podstack.server.experiment_edits import author_of
 from podstack.server.fields import NAME, TEXT, Fields, threaded
-from podstack.server.questions import answer, reader_of
 from podstack.server.run_edits import wrote_run
 
 NOTES = Fields({"text": TEXT.must, "version": NAME.must})

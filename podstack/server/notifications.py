@@ -14,9 +14,9 @@ from starlette.responses import Response
 from podstack import clock
 from podstack.alerts.receivers import Notice, NotTaken, Receiver
 from podstack.server.access import ADMIN, EDITOR, Here, Routes
+from podstack.server.asking import answer
 from podstack.server.bodies import read_json
 from podstack.server.errors import Refused
-from podstack.server.questions import answer
 
 AT_ONCE = 4  # requests that wait for a receiver or for a name: each holds a thread
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -11,12 +11,13 @@ from fastapi import Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from podstack.buckets import MOST as MOST_BUCKETS
+from podstack.buckets import Axis, Steps, bucketed, columns_of, placed
 from podstack.errors import NotFoundError, UsageError
 from podstack.metrics import Metrics
+from podstack.names import RUNNING
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.buckets import MOST as MOST_BUCKETS
-from podstack.server.buckets import Steps, bucketed, columns_of
-from podstack.server.questions import Text, at_most, reader_of, texts
+from podstack.server.asking import Text, at_most, reader_of, texts
 from podstack.server.readers import FRESH, ProjectReader
 
 MOST_RUNS = 100  # runs of one answer
@@ -27,7 +28,6 @@ USUAL = 300  # buckets
 Floats = NDArray[np.float64]
 Buckets = Annotated[int, Query(ge=1, le=MOST_BUCKETS)]
 Bound = Annotated[float | None, Query(allow_inf_nan=False)]
-Axis = Literal["step", "relative", "wall"]
 
 routes = Routes()
 
@@ -47,6 +47,8 @@ def overlay(
 ) -> Response:
     """`{run: {name: buckets}}`; a run has the names that it logged, and `missing` are no runs.
 
+    `status` is each run's; one that is not `running` has all its points in the answer.
+
     axis: where points stand: at their step, at seconds since the run was started (`relative`), or
     at epoch seconds (`wall`); the answer's `x` is in that unit, and so are start and stop, the
     first and the last place to take.
@@ -64,12 +66,13 @@ def overlay(
     window = Window(x, axis, buckets, start, stop, log, around)
     reader = reader_of(here)
     editions = {run: _edition(reader, run, window) for run in ids}
-    known = {run: edition[1] for run, edition in editions.items() if edition is not None}
+    known = {run: edition for run, edition in editions.items() if edition is not None}
 
     def body() -> bytes:
-        told = {run: thinned(run, began) for run, began in known.items()}
+        told = {run: thinned(run, edition.began) for run, edition in known.items()}
         missing = [run for run in ids if run not in known]
-        return orjson.dumps({"series": told, "missing": missing})
+        status = {run: edition.status for run, edition in known.items()}
+        return orjson.dumps({"series": told, "status": status, "missing": missing})
 
     def thinned(run: str, began: float) -> dict[str, Any]:
         with reader.metrics(run, FRESH) as found:
@@ -81,18 +84,26 @@ def overlay(
     return Response(told, media_type="application/json")
 
 
-def _edition(reader: ProjectReader, run: str, window: Window) -> tuple[object, float] | None:
-    """What stands for the points of a run as of now, or of a second ago, and when it began.
+class _Edition(NamedTuple):
+    """What an answer about a run depends on. began: 0 where the window does not need it."""
 
-    All tabs that look at a run ask for the same: one of them in a second has it made. None where
-    there is no such run; the time is 0 where the window does not need it.
+    points: object
+    status: str
+    began: float
+
+
+def _edition(reader: ProjectReader, run: str, window: Window) -> _Edition | None:
+    """A run as of now, or of a second ago while it goes on; None where there is no such run.
+
+    All tabs that look at a run ask for the same: one of them in a second has it made.
     """
     try:
-        began = reader.row(run).created if window.is_relative else 0.0
-        with reader.metrics(run, FRESH) as found:
-            return object() if found.version is None else found.version, began
+        row = reader.row(run)
+        with reader.metrics(run, FRESH if row.status == RUNNING else 0.0) as found:
+            points = object() if found.version is None else found.version
     except NotFoundError:
         return None
+    return _Edition(points, row.status, row.created if window.is_relative else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +148,7 @@ def _places(
     """Where points stand, in ascending order, and which points those are; None for all."""
     if window.x:
         return _joined(found, window.x, steps)
-    if window.axis == "step":
-        return steps, None
-    order = np.argsort(times, kind="stable")
-    ordered = times[order]
-    return (ordered - min(began, ordered[0]) if began else ordered), order
+    return placed(steps, times, window.axis, began)
 
 
 def _joined(found: Metrics, x: str, steps: NDArray[np.int64]) -> tuple[Floats, NDArray[np.intp]]:

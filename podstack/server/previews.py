@@ -18,10 +18,10 @@ from podstack.artifacts import Artifact
 from podstack.backend import BlobInfo
 from podstack.errors import NotFoundError
 from podstack.server.access import VIEWER, Context, Here, Routes
+from podstack.server.asking import reader_of
 from podstack.server.downloads import Download
 from podstack.server.errors import Refused
 from podstack.server.media import CAGED, HEAD, INERT, OCTETS, attachment, media_type
-from podstack.server.questions import reader_of
 
 routes = Routes()
 

@@ -10,31 +10,36 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-import orjson
 from fastapi import Query
 from starlette.responses import Response
 
 from podstack import query
 from podstack.compare import Comparison, compare
-from podstack.errors import NotFoundError, UsageError
+from podstack.errors import BackendError, UsageError
 from podstack.experiment_table import check_sort, sorted_experiments
-from podstack.index import ExperimentRow
 from podstack.index.wire import plain, run_out
-from podstack.names import experiment_id, is_id
-from podstack.server.access import VIEWER, Context, Here, Routes
-from podstack.server.errors import Refused
-from podstack.server.readers import ProjectReader
+from podstack.names import is_id
+from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.asking import (
+    Text,
+    answer,
+    at_most,
+    bad_cursor,
+    experiment_of,
+    indexing,
+    looked,
+    reader_of,
+    texts,
+)
 
 MOST = 1000  # runs of one answer
 MOST_COMPARED = 100
-LONGEST = 8_000  # characters of a filter
 _FURTHEST = 1_000_000  # runs that may be left out
 
 _CURSOR = re.compile(r"o([0-9]{1,7})")
 
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Offset = Annotated[int, Query(ge=0, le=_FURTHEST)]
-Text = Annotated[str, Query(max_length=LONGEST)]
 
 routes = Routes()
 
@@ -55,14 +60,14 @@ def experiments(
     tags: Text = "",
     sort: str = "created",
     deleted: bool = False,
+    partial: bool = False,
 ) -> Response:
-    """Experiments; those that are deleted only where asked for."""
+    """Experiments; those that are deleted only where asked for. partial: see `looked`."""
     if status not in ("active", "completed", "archived", "all"):
         raise UsageError("status is one of active, completed, archived or all.")
     check_sort(sort)
     wanted = set(texts(tags))
-    reader = reader_of(here)
-    reader.index.refresh()
+    reader = looked(here, partial)
     found = [
         row
         for row in reader.index.experiments()
@@ -71,7 +76,8 @@ def experiments(
         and search.lower() in f"{row.name}\n{row.description}".lower()
         and wanted <= set(row.tags)
     ]
-    return answer({"experiments": [row._asdict() for row in sorted_experiments(found, sort)]})
+    told = {"experiments": [row._asdict() for row in sorted_experiments(found, sort)]}
+    return answer(told | indexing(reader))
 
 
 @routes.add("GET", "/projects/{project}/experiments/{experiment}", VIEWER)
@@ -120,9 +126,7 @@ def runs(
 def rows(here: Here, ids: Text) -> Response:
     """The runs of these ids, in their order, deleted ones too; unknown ones are left out."""
     wanted = at_most("ids", texts(ids), MOST_COMPARED)
-    reader = reader_of(here)
-    reader.index.refresh()
-    return answer({"runs": [run_out(row) for row in reader.index.rows(wanted)]})
+    return answer({"runs": [run_out(row) for row in reader_of(here).rows(wanted)]})
 
 
 @routes.add("GET", "/projects/{project}/matching", VIEWER)
@@ -139,6 +143,20 @@ def names(here: Here) -> Response:
     reader = reader_of(here)
     reader.index.refresh()
     return answer(reader.index.names()._asdict())
+
+
+@routes.add("GET", "/projects/{project}/indexing", VIEWER)
+def how_far(here: Here) -> Response:
+    """How far a long look at the store has come; `indexing` is null where none goes on.
+
+    A look that failed is begun anew by asking; `trouble` says why the last one did, else it is "".
+    """
+    reader = reader_of(here)
+    try:
+        told = indexing(reader.so_far(0.0))
+    except BackendError:  # which is the trouble
+        told = {}
+    return answer({"indexing": None, **told, "trouble": reader.shared.trouble})
 
 
 @routes.add("GET", "/projects/{project}/compare", VIEWER)
@@ -163,63 +181,8 @@ def _compared(found: Comparison) -> dict[str, Any]:
     }
 
 
-# Shared with the questions about one run -----------------------------------------------------
-
-
-def answer(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
-
-
-def reader_of(here: Context) -> ProjectReader:
-    return here.services.readers.of(here.project)
-
-
-def texts(value: str) -> list[str]:
-    """A list of texts, from JSON or from one text; empty from an empty one.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if not value.lstrip().startswith("["):
-        return [value] if value else []
-    try:
-        found = orjson.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise UsageError('A list is JSON, as in ["loss","acc"].')
-    return found
-
-
-def at_most(what: str, values: list[str], most: int) -> list[str]:
-    """
-    Raises:
-        UsageError: there are more.
-    """
-    if len(values) > most:
-        raise UsageError(f"{what} are at most {most:,}, not {len(values):,}.")
-    return values
-
-
-def bad_cursor() -> Refused:
-    return Refused(400, "cursor", "That is no cursor: take one from an answer, or leave it out.")
-
-
 def _offset(cursor: str) -> int:
     found = _CURSOR.fullmatch(cursor)
     if found is None or int(found[1]) > _FURTHEST:
         raise bad_cursor()
     return int(found[1])
-
-
-def experiment_of(reader: ProjectReader, wanted: str) -> ExperimentRow:
-    """
-    Raises:
-        NotFoundError: there is none; the nearest existing ones are named.
-    """
-    known = {row.id: row for row in reader.index.experiments()}
-    by_name = {row.name: row for row in known.values()}
-    found = known.get(wanted) or known.get(experiment_id(wanted)) or by_name.get(wanted)
-    if found is None:
-        raise NotFoundError.among("experiment", wanted, [*known, *by_name])
-    return found

@@ -14,7 +14,8 @@ from podstack.index import RunRow
 from podstack.index.wire import plain
 from podstack.query import order_of
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.questions import Text, answer, reader_of
+from podstack.server.asking import Text, answer, reader_of
+from podstack.server.beside import standing_out
 from podstack.server.readers import ProjectReader
 from podstack.stored_run import StoredRun
 
@@ -49,13 +50,19 @@ def history(here: Here, run: str, path: Text) -> Response:
     return answer({"changes": told})
 
 
-@routes.add("GET", "/projects/{project}/runs/{run}/flags", VIEWER)
-def flags(here: Here, run: str) -> Response:
-    """Where alerts fired on each metric of a run, as charts mark it."""
-    return answer({"flags": flags_of(reader_of(here).run(run))})
+@routes.add("GET", "/projects/{project}/runs/{run}/charts", VIEWER)
+def charts(here: Here, run: str) -> Response:
+    """Which charts a run has, one for each metric, where alerts fired on them, and its place."""
+    reader = reader_of(here)
+    return answer(charts_of(reader, run) | standing_out(reader, run))
 
 
-def flags_of(run: StoredRun) -> dict[str, list[dict[str, Any]]]:
+def charts_of(reader: ProjectReader, run: str) -> dict[str, Any]:
+    """The names are of the index: to count a million points takes seconds."""
+    return {"metrics": list(reader.row(run).metrics), "flags": _flags_of(reader.run(run))}
+
+
+def _flags_of(run: StoredRun) -> dict[str, list[dict[str, Any]]]:
     """By metric: the step and the time of each firing, and a line that tells of it."""
     found: dict[str, list[dict[str, Any]]] = {}
     for alert in run.alerts:

@@ -14,10 +14,10 @@ from podstack.index import RunRow
 from podstack.index.wire import run_out
 from podstack.names import RUNNING
 from podstack.server.access import EDITOR, Context, Here, Routes
+from podstack.server.asking import answer, reader_of
 from podstack.server.errors import Refused
 from podstack.server.experiment_edits import author_of, wrote
 from podstack.server.fields import FLAG, IDS, NAME, TAGS, Fields, threaded
-from podstack.server.questions import answer, reader_of
 
 CHANGES = Fields(
     {"name": NAME, "tags": TAGS, "add_tags": TAGS, "remove_tags": TAGS, "deleted": FLAG}
@@ -50,14 +50,12 @@ async def edit_runs(request: Request, here: Here) -> Response:
 def _edit_many(here: Context, told: dict[str, Any]) -> Response:
     wanted = list(dict.fromkeys(told.pop("ids")))
     reader, author = reader_of(here), author_of(here)
-    reader.index.refresh()
-    known = [row.id for row in reader.index.rows(wanted)]
+    known = [row.id for row in reader.rows(wanted)]
     author.edit_runs(known, told)
     for run in known:
         wrote_run(here, run)
-    reader.index.refresh()
     missing = sorted(set(wanted) - set(known))
-    return answer({"runs": [_brief(row) for row in reader.index.rows(known)], "missing": missing})
+    return answer({"runs": [_brief(row) for row in reader.rows(known)], "missing": missing})
 
 
 def _brief(row: RunRow) -> dict[str, Any]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from array import array
+from struct import pack
 from typing import Annotated, Any
+from zlib import crc32
 
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZIP_STORED, ZipStream
 
 from podstack.artifacts import Artifact
+from podstack.buckets import MOST as MOST_BUCKETS
+from podstack.buckets import bucketed, columns_of
 from podstack.errors import NotFoundError, UsageError
 from podstack.index.wire import columns_out, plain, run_out
+from podstack.names import RUNNING
 from podstack.series import Columns, Series
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.buckets import MOST as MOST_BUCKETS
-from podstack.server.buckets import bucketed, columns_of
+from podstack.server.asking import Text, answer, at_most, bad_cursor, reader_of, texts
+from podstack.server.beside import standing_out
 from podstack.server.media import attachment
-from podstack.server.questions import Text, answer, at_most, bad_cursor, reader_of, texts
-from podstack.server.readers import ProjectReader
+from podstack.server.readers import FRESH, ProjectReader
 from podstack.stored_run import StoredRun
 
 MOST_NAMES = 100  # series of one answer
@@ -26,7 +31,8 @@ MOST_POINTS = 2_000_000  # points of one answer
 MOST_NEW = 100_000  # points of one answer about changes
 _INT64 = 1 << 63
 
-_COUNTS = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,12})*)?")
+_MARK = r"[0-9]{1,12}(?:-[0-9a-f]{8})?"
+_CURSOR = re.compile(rf"{_MARK}(?:\.{_MARK})*")
 
 Step = Annotated[int | None, Query(ge=-_INT64, lt=_INT64)]
 Buckets = Annotated[int | None, Query(ge=1, le=MOST_BUCKETS)]
@@ -101,56 +107,74 @@ def _columns(one: Series, raw: bool) -> dict[str, Any]:
 
 
 @routes.add("GET", "/projects/{project}/runs/{run}/changes", VIEWER)
-def changes(here: Here, run: str, names: Text, cursor: str = "") -> Response:
+def changes(
+    here: Here, run: str, names: Text, cursor: str = "", standing: bool = False
+) -> Response:
     """The points of some metrics that came since a cursor, in the order of arrival.
 
     `reset` is true where there is too much to tell, or the cursor is of other names or of another
     history: then the series have to be asked for again. The cursor says how many points of each
-    name were told, so any server that shares the store can go on with it.
+    name were told, and which one was the last, so any server that shares the store can go on with
+    it. Where several processes record a run, points of one may turn up late, among those that were
+    told: that is another history.
+
+    standing: also where the run stands among those of its experiment, or null, and how far each
+    of its metrics is from the `other` run that it is held against: `{name: [delta, verdict]}`.
     """
     wanted = at_most("names", texts(names), MOST_NAMES)
-    known = _counts(cursor, len(wanted))
+    known = _marks(cursor, len(wanted))
     reader = reader_of(here)
-    opened = reader.run(run)
-    parts = _arrived(reader, run, wanted) if wanted else []
-    now = [len(part) if part is not None else 0 for part in parts]
-    fresh = [max(0, new - old) for new, old in zip(now, known, strict=True)]
-    reset = sum(fresh) > MOST_NEW or any(n < k for n, k in zip(now, known, strict=True))
+    row = reader.row(run)
+    # the last answer has to have the last points: how old may they be, once it has ended
+    age = FRESH if row.status == RUNNING else 0.0
+    parts = _arrived(reader, run, wanted, age) if wanted else []
+    counts = [int(mark.partition("-")[0]) for mark in known]
+    fresh = [max(0, len(part) - count) for part, count in zip(parts, counts, strict=True)]
+    is_other = any(_mark(p, n) != mark for p, n, mark in zip(parts, counts, known, strict=True))
+    reset = is_other or sum(fresh) > MOST_NEW
     told = {
         name: columns_out(_after(part, count))
-        for name, part, count, new in zip(wanted, parts, known, fresh, strict=True)
-        if part is not None and new and not reset
+        for name, part, count, new in zip(wanted, parts, counts, fresh, strict=True)
+        if new and not reset
     }
-    status = opened.status
     return answer(
         {
-            "cursor": ".".join(map(str, now)),
+            "cursor": ".".join(_mark(part, len(part)) for part in parts),
             "reset": reset,
             "points": told,
-            "status": status,
-            "ended": opened.ended,
+            "status": row.status,
+            "ended": row.ended,
+            **(standing_out(reader, run) if standing else {}),
         }
     )
 
 
-def _arrived(reader: ProjectReader, run: str, names: list[str]) -> list[Columns | None]:
-    with reader.metrics(run) as found:
-        return [found[name].arrived if name in found else None for name in names]
+def _arrived(reader: ProjectReader, run: str, names: list[str], age: float) -> list[Columns]:
+    with reader.metrics(run, age) as found:
+        return [found[name].arrived if name in found else _NO_POINTS for name in names]
 
 
 def _after(columns: Columns, count: int) -> Columns:
     return Columns(columns.steps[count:], columns.values[count:], columns.times[count:])
 
 
-def _counts(cursor: str, names: int) -> list[int]:
-    if not cursor:
-        return [0] * names
-    if not _COUNTS.fullmatch(cursor):
+_NO_POINTS = Columns(array("q"), array("d"), array("d"))
+
+
+def _mark(columns: Columns, count: int) -> str:
+    """How many points were told, and a hash of the last of them; nothing if they are not there."""
+    if not 0 < count <= len(columns):
+        return "" if count else "0"
+    last = columns.steps[count - 1], columns.values[count - 1], columns.times[count - 1]
+    return f"{count}-{crc32(pack('<qdd', *last)):08x}"
+
+
+def _marks(cursor: str, names: int) -> list[str]:
+    """What a cursor says of each name."""
+    marks = cursor.split(".") if cursor else ["0"] * names
+    if (cursor and not _CURSOR.fullmatch(cursor)) or len(marks) != names:
         raise bad_cursor()
-    counts = [int(part) for part in cursor.split(".")]
-    if len(counts) != names:
-        raise bad_cursor()
-    return counts
+    return marks
 
 
 # Files ---------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.asking import answer, experiment_of, reader_of
 from podstack.server.experiment_edits import wrote
 from podstack.server.fields import NAME, NUMBER, OBJECT, TEXT, Fields, threaded
-from podstack.server.questions import answer, experiment_of, reader_of
 from podstack.server.sweep_checks import checked, defined
 from podstack.sweeps.claims import writer_id
 from podstack.sweeps.register import Register

@@ -1,6 +1,6 @@
 """What the monitor of a sweep asks: how it goes, what mattered, the objective over two parameters.
 
-What takes time is computed once for as many trials as have ended, and kept.
+What takes time is computed once for the trials that have ended, and kept.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import Any
 from starlette.responses import Response
 
 from podstack import clock
-from podstack.errors import DamagedError, MissingExtraError, NotFoundError
+from podstack.errors import MissingExtraError, NotFoundError
 from podstack.index.wire import plain
 from podstack.server.access import VIEWER, Context, Here, Routes
-from podstack.server.errors import Refused
-from podstack.server.questions import Text, answer, reader_of
+from podstack.server.asking import Text, answer, reader_of
+from podstack.server.sweep_questions import seen_of
 from podstack.server.sweep_readers import Seen
 from podstack.sweeps.best import as_command, as_python, as_yaml
 from podstack.sweeps.definition import Definition
 from podstack.sweeps.importance import importance
-from podstack.sweeps.outlook import history, last_activity, plateau, seconds_left
+from podstack.sweeps.outlook import history, improvements, last_activity, plateau, seconds_left
 from podstack.sweeps.records import TrialRecord
 from podstack.sweeps.relief import relief
 
@@ -27,18 +27,21 @@ routes = Routes()
 
 
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}/outlook", VIEWER)
-def outlook(here: Here, sweep: str) -> Response:
+def outlook(here: Here, sweep: str, brief: bool = False) -> Response:
     """The history (number, value, best so far), seconds left, a plateau, and the best to copy.
 
-    `last` is when something last happened, `now` what the server's clock says, epoch seconds.
+    `bests` are the numbers of the trials that are better than all before them, `last` is when
+    something last happened, `now` what the server's clock says, epoch seconds. brief: without the
+    history, which grows with the trials.
     """
-    seen = _seen(here, sweep)
+    seen = seen_of(here, sweep)
     objective, trials = seen.definition.objective, seen.trials
-    flat = plateau(objective, trials)
-    now = clock.now()
+    flat, now = plateau(objective, trials), clock.now()
+    entries = [] if brief else [plain(list(entry)) for entry in history(objective, trials)]
     return answer(
         {
-            "history": [plain(list(entry)) for entry in history(objective, trials)],
+            **({} if brief else {"history": entries}),
+            "bests": improvements(objective, trials),
             "seconds_left": seconds_left(trials, seen.size, now),
             "last": last_activity(seen.definition.created, trials),
             "now": now,
@@ -51,14 +54,14 @@ def outlook(here: Here, sweep: str) -> Response:
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}/importance", VIEWER)
 def importance_of(here: Here, sweep: str) -> Response:
     """Name → share, the largest first; `reason` says why there are none."""
-    seen = _seen(here, sweep)
+    seen = seen_of(here, sweep)
     return answer(_kept(here, seen, "importance", lambda: _importance(seen)))
 
 
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}/contour", VIEWER)
 def contour(here: Here, sweep: str, x: Text, y: Text) -> Response:
     """The objective over the parameters x and y as rows of cells; null far from every trial."""
-    seen = _seen(here, sweep)
+    seen = seen_of(here, sweep)
     known = seen.definition.space.distributions
     for name in (x, y):
         if name not in known:
@@ -66,17 +69,9 @@ def contour(here: Here, sweep: str, x: Text, y: Text) -> Response:
     return answer(_kept(here, seen, f"contour\0{x}\0{y}", lambda: _contour(seen, x, y)))
 
 
-def _seen(here: Context, sweep: str) -> Seen:
-    try:
-        return reader_of(here).sweeps.one(sweep)
-    except DamagedError as error:
-        raise Refused(422, "damaged", str(error)) from None
-
-
 def _kept(here: Context, seen: Seen, what: str, make: Any) -> dict[str, Any]:
-    ended = sum(trial.is_over for trial in seen.trials)
     found: dict[str, Any] = reader_of(here).sweeps.computed.get(
-        (seen.definition.id, ended, what), make
+        (seen.definition.id, seen.ended, what), make
     )
     return found
 

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from podstack.errors import DamagedError
 from podstack.index.wire import plain
-from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.access import VIEWER, Context, Here, Routes
+from podstack.server.asking import Text, answer, experiment_of, reader_of
 from podstack.server.errors import Refused
-from podstack.server.questions import answer, experiment_of, reader_of
+from podstack.server.sweep_cursors import cursor_of, news, trial_out
 from podstack.server.sweep_readers import Seen
-from podstack.sweeps.records import TrialRecord
+from podstack.sweeps.definition import Definition
 
 routes = Routes()
 
@@ -35,25 +36,50 @@ def sweeps(here: Here, experiment: str | None = None, deleted: bool = False) -> 
 
 
 @routes.add("GET", "/projects/{project}/sweeps/{sweep}", VIEWER)
-def one_sweep(here: Here, sweep: str) -> Response:
-    """One sweep by its id or name: its definition, how far it is, and every trial by number."""
+def one_sweep(here: Here, sweep: str, since: Text = "") -> Response:
+    """One sweep by its id or name: its definition, how far it is, and every trial by number.
+
+    `since` is the `cursor` of an earlier answer, of any server: then 204 where nothing is new, else
+    only the trials that are new or changed, and `whole` is false: what never changes is left out.
+    A cursor that nobody can read gets everything.
+    """
+    seen = seen_of(here, sweep)
+    line = _line(seen)
+    cursor = cursor_of(line, seen.trials, seen.prints)
+    if since == cursor:
+        return Response(status_code=204)
+    new = news(since, seen.trials, seen.prints)
+    told = {**line, "cursor": cursor, "whole": new is None}
+    if new is None:
+        told |= fixed(seen.definition)
+    return answer(
+        {**told, "trials": [trial_out(one) for one in (seen.trials if new is None else new)]}
+    )
+
+
+def seen_of(here: Context, sweep: str) -> Seen:
+    """A sweep by its id or name.
+
+    Raises:
+        NotFoundError: there is none.
+        Refused: 422 it cannot be understood.
+    """
     try:
-        seen = reader_of(here).sweeps.one(sweep)
+        return reader_of(here).sweeps.one(sweep)
     except DamagedError as error:
         raise Refused(422, "damaged", str(error)) from None
-    definition = seen.definition
-    return answer(
-        {
-            **_line(seen),
-            "options": dict(definition.options),
-            "seed": definition.seed,
-            "parameters": definition.space.as_json(),
-            "stopping": plain(definition.stopping._asdict()),
-            "pruner": definition.pruner,
-            "warm": [_trial(trial) for trial in definition.warm],
-            "trials": [_trial(trial) for trial in seen.trials],
-        }
-    )
+
+
+def fixed(definition: Definition) -> dict[str, Any]:
+    """What of a sweep never changes, and is told once."""
+    return {
+        "options": dict(definition.options),
+        "seed": definition.seed,
+        "parameters": definition.space.as_json(),
+        "stopping": plain(definition.stopping._asdict()),
+        "pruner": definition.pruner,
+        "warm": [trial_out(trial) for trial in definition.warm],
+    }
 
 
 def _line(seen: Seen) -> dict[str, Any]:
@@ -91,9 +117,3 @@ def _best(seen: Seen) -> int | None:
 def exact(count: int | None) -> int | str | None:
     """A grid may have more points than JSON's readers count."""
     return count if count is None or count < 1 << 53 else str(count)
-
-
-def _trial(trial: TrialRecord) -> dict[str, Any]:
-    told = {**trial._asdict(), "params": dict(trial.params), "metrics": dict(trial.metrics)}
-    told["reports"] = {str(step): value for step, value in trial.reports.items()}
-    return {name: plain(value) for name, value in told.items()}

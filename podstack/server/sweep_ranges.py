@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from podstack.directions import direction_of
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.questions import answer, experiment_of, reader_of
+from podstack.server.asking import answer, experiment_of, reader_of
 
 MOST_RUNS = 1_000  # the latest ones
 MOST_NAMES = 300  # parameters, and as many metrics, the most frequent ones

@@ -9,37 +9,60 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from podstack.clock import monotonic
 from podstack.errors import DamagedError, NotFoundError
 from podstack.names import COMPLETED, RUNNING
+from podstack.server.sweep_cursors import Printer, Prints
 from podstack.store import Store
-from podstack.sweeps.claims import writer_id
-from podstack.sweeps.definition import Definition
-from podstack.sweeps.records import TrialRecord
-from podstack.sweeps.register import Register
-from podstack.sweeps.sweep import STOPPED, Progress, progress_of
+
+if TYPE_CHECKING:
+    from podstack.sweeps.definition import Definition
+    from podstack.sweeps.records import TrialRecord
+    from podstack.sweeps.register import Register
+    from podstack.sweeps.sweep import Progress
 
 _FRESH = 1.0  # seconds that a look at the store is good for
 _KEPT = 256  # sweeps of a project that stay open, with their trials in memory
 
 
-class Seen(NamedTuple):
-    """A sweep, as it was read. stop_reason: why it stopped, if it did."""
+@dataclass(frozen=True)
+class Seen:
+    """A sweep, as it was read. The same object is given until something of it changed.
+
+    stop_reason: why it stopped, if it did. size: how many trials it has, where that is fixed.
+    """
 
     definition: Definition
     deleted: bool
     stop_reason: str | None
     trials: list[TrialRecord]
     size: int | None
+    printer: Printer
 
-    @property
+    @cached_property
+    def prints(self) -> Prints:
+        """A hash of each trial, for cursors."""
+        return self.printer.prints(self.trials)
+
+    @cached_property
+    def ended(self) -> int:
+        """Another number for other trials that are over, whoever counts them."""
+        return hash(tuple(self.prints[one.number] for one in self.trials if one.is_over))
+
+    @cached_property
     def progress(self) -> Progress:
+        from podstack.sweeps.sweep import progress_of
+
         return progress_of(self.definition, self.trials, self.size)
 
     @property
     def status(self) -> str:
+        from podstack.sweeps.sweep import STOPPED
+
         if self.progress.remaining == 0:
             return COMPLETED
         return RUNNING if self.stop_reason is None else STOPPED
@@ -49,7 +72,12 @@ class _Open:
     """One sweep, and when it was looked at."""
 
     def __init__(self, store: Store, sweep_id: str) -> None:
+        from podstack.sweeps.claims import writer_id  # 50 ms, where there is a sweep
+        from podstack.sweeps.register import Register
+
         self._register = Register(store, sweep_id, writer_id)
+        self._printer = Printer()
+        self._last: Seen | None = None
         self._written = -1
         self._looked = float("-inf")
         self._lock = threading.Lock()
@@ -64,7 +92,12 @@ class _Open:
             if self._written < written or monotonic() - self._looked >= _FRESH:
                 self._register.refresh()
                 self._written, self._looked = written, monotonic()
-            return _seen(self._register) if self._register.exists else None
+            if not self._register.exists:
+                return None
+            now = _seen(self._register, self._printer)
+            if self._last != now:
+                self._last = now
+            return self._last
 
 
 class Computed:
@@ -151,7 +184,7 @@ class SharedSweeps:
             return one
 
 
-def _seen(register: Register) -> Seen:
+def _seen(register: Register, printer: Printer) -> Seen:
     definition = register.definition
     reason = register.stop_reason()
-    return Seen(definition, register.deleted, reason, register.records(), register.size)
+    return Seen(definition, register.deleted, reason, register.records(), register.size, printer)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Iterable
+from math import ceil
 from typing import Annotated, Any, NamedTuple
 
 import orjson
@@ -25,8 +26,9 @@ from podstack.expressions.tree import Compare, Junction
 from podstack.index.columnar import Columnar
 from podstack.series import Summary
 from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.asking import Text, at_most, bad_cursor, experiment_of, indexing, looked, texts
 from podstack.server.objectives import stated
-from podstack.server.questions import Text, at_most, bad_cursor, experiment_of, reader_of, texts
+from podstack.server.readers import ProjectReader
 
 MOST_ROWS = 10_000  # of one answer
 MOST_CELLS = 2_000_000  # of one answer's parameters and metrics; rarer ones are only named
@@ -35,6 +37,7 @@ MOST_COLUMNS = 500  # that are asked for by name
 _NEWEST = "-created"
 _PARTS = ("last", "min", "max", "steps")
 _CURSOR = re.compile(r"t([0-9]{1,7})\.([0-9]{1,16})")
+_LATEST = 1e12  # epoch seconds that a cursor can tell
 _SMALL = 200_000  # bytes that are worth more time to compress
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
@@ -63,26 +66,31 @@ def table(
     cursor: str = "",
     since: str = "",
     deleted: bool = False,
+    partial: bool = False,
 ) -> Response:
     """Runs that match, as columns; see `next` for more of them and `generation` for what is new.
 
     columns: names such as `params.lr` or `metrics.loss.max`; without them all, the most frequent
     first, as many as fit. parts: the figures of each metric, `last`, `min`, `max` and `steps`.
+    partial: take what there is by now, see `looked`.
     """
     where, order = query.condition(filter, None, []), query.order_of(texts(order_by))
     wanted = _wanted(texts(columns), texts(parts))
     start, until = _place(cursor) if cursor else (0, now())
-    reader = reader_of(here)
-    reader.index.refresh()
+    reader = looked(here, partial)
     inside = None if experiment is None else experiment_of(reader, experiment).id
     generation = reader.generation()
-    if since and since == generation:
+    if since and since == generation and reader.behind is None:
         return Response(status_code=204)
     changed = reader.generations.since(since) if since else None
     if cursor:
         where = _not_after(where, until)
     said = stated(reader).get(inside) if inside else None
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
+
+    def next_page() -> str:
+        bound = until if cursor else _bound(reader, until)
+        return f"t{start + limit}.{ceil(bound * 1e3)}"
 
     def body() -> bytes:
         found = reader.index.columns(where, order, inside, deleted, limit + 1, start, changed)
@@ -91,15 +99,16 @@ def table(
             told["directions"][said.metric] = said.direction
         told |= {
             "total": reader.index.count(where, inside, deleted),
-            "next": f"t{start + limit}.{int(until * 1e3)}" if len(found.tags) > limit else None,
+            "next": next_page() if len(found.tags) > limit else None,
             "generation": generation,
             "experiments": _experiments(reader.index.experiments(), found),
             "changed": None if changed is None else sorted(changed),
+            **indexing(reader),
         }
         return _packed(orjson.dumps(told)) if is_packed else orjson.dumps(told)
 
-    if since or cursor or filter or order_by != _NEWEST:  # a filter may ask for the time
-        return _sent(body(), is_packed)
+    if since or cursor or filter or order_by != _NEWEST or reader.behind is not None:
+        return _sent(body(), is_packed)  # a filter may ask for the time
     question = ("table", inside, columns, parts, limit, deleted, is_packed, said)
     return _sent(reader.remembered(question, body, len), is_packed)
 
@@ -114,6 +123,15 @@ def _wanted(columns: list[str], parts: list[str]) -> Wanted:
     shown = tuple(part for part in PARTS if part in parts) or _PARTS
     has_notes = Name(ATTRIBUTE, "notes") in names
     return Wanted(tuple(names) if names else None, shown, has_notes)
+
+
+def _bound(reader: ProjectReader, asked: float) -> float:
+    """When the last run of a first page began: when it was asked for, or later.
+
+    A machine may have a clock that is ahead, and its runs are told like any others.
+    """
+    newest = reader.index.columns(None, query.order_of([_NEWEST]), deleted=True, limit=1)
+    return min(max(asked, *map(float, newest.facts["created"])), _LATEST)
 
 
 def _place(cursor: str) -> tuple[int, float]:

@@ -12,18 +12,19 @@ import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import orjson
 
 from podstack import clock
 from podstack.addresses import Allowed, endpoint, not_open
-from podstack.alerts.receivers import Address, NotTaken, Receiver
 from podstack.backend import Backend
 from podstack.errors import BlobMissing, NotFoundError, UsageError
 from podstack.names import check_id, check_text, printable
-from podstack.server.mail import Mail, postbox
 from podstack.server.private import put_private
-from podstack.server.webhooks import Webhook, resolved
+
+if TYPE_CHECKING:
+    from podstack.alerts.receivers import Receiver
 
 MOST = 20  # targets of a project
 MAX_LABEL = 100  # characters
@@ -75,6 +76,9 @@ def receiver(target: Target, allowed: Allowed) -> Receiver:
         UsageError: it may not be sent to. The URL is not shown.
         MissingExtraError: it takes apprise, which is not installed.
     """
+    from podstack.server.mail import Mail, postbox  # here and below: 20 ms that no page needs
+    from podstack.server.webhooks import Webhook
+
     kind = target.kind
     if target.secret and kind not in _WEBHOOKS:
         raise UsageError("Only a webhook is signed: a secret goes with https://.")
@@ -97,6 +101,8 @@ def _service(target: Target) -> Receiver:
             "A target is https://…, mailtos://…, or slack, discord, tgram, pover or ntfy://… in "
             "apprise's form without options. It is not shown here, for it may hold a password."
         )
+    from podstack.alerts.receivers import Address
+
     found = Address(url)
     found.name = target.name
     return found
@@ -131,6 +137,10 @@ class Targets:
 
         Each try asks again, for that may change; a name that nobody knows yet is kept.
         """
+        from podstack.alerts.receivers import NotTaken
+        from podstack.server.mail import Mail
+        from podstack.server.webhooks import Webhook, resolved
+
         if isinstance(found, (Webhook, Mail)):
             host, port = found.place
             try:

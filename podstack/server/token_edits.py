@@ -13,9 +13,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.server.access import ADMIN, Context, Here, Routes
+from podstack.server.asking import answer
 from podstack.server.errors import Refused, missing
 from podstack.server.fields import NAME, Fields, Kind, threaded
-from podstack.server.questions import answer
 from podstack.server.tokens import ADMIN as ADMIN_ROLE
 from podstack.server.tokens import EVERY_PROJECT, ROLES, Token, Tokens
 

@@ -8,8 +8,8 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
+from podstack.server.asking import Text, answer
 from podstack.server.fields import NAME, Fields, text, threaded
-from podstack.server.questions import Text, answer
 from podstack.views import MAX_PAGE, MAX_QUERY, Views
 
 NEW = Fields({"name": NAME.must, "page": text(MAX_PAGE).must, "query": text(MAX_QUERY).must})

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from podstack.backend import open_backend
 
-DEADLINE = 60.0  # seconds to start or to stop
+DEADLINE = 240.0  # seconds to start or to stop
 
 _ADDRESS = re.compile(r"podstack server at (http://(\S+?):([0-9]+)\S*)")
 

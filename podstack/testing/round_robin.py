@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 
-_DEADLINE = 60.0  # seconds
+_DEADLINE = 240.0  # seconds
 _HOPS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 

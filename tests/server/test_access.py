@@ -18,6 +18,7 @@ from podstack.server.app import create_app
 from podstack.server.gate import Gate
 from podstack.server.settings import ServerSettings
 from podstack.server.tokens import Tokens
+from podstack.testing.asked_directly import asked_directly
 from podstack.testing.raw_http import ask
 from podstack.testing.routes import Declared, all_routes, filled
 
@@ -70,37 +71,16 @@ def test_85_what_only_reads_takes_a_viewer_and_what_writes_more() -> None:
 
 def test_85_a_route_that_declares_no_level_is_refused() -> None:
     """Somebody adds one to the application itself, past `Routes`."""
-    import asyncio
-
     made = create_app(ServerSettings("memory://undeclared", open=True, user="me"))
 
     @made.app.get("/api/v1/forgotten")
     def forgotten() -> str:
         return "secret"
 
-    sent: list[Any] = []
+    told = asked_directly(made, "/api/v1/forgotten")
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/api/v1/forgotten",
-        "raw_path": b"/api/v1/forgotten",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "scheme": "http",
-        "client": ("127.0.0.1", 1),
-        "root_path": "",
-    }
-    asyncio.run(made(scope, receive, send))
-
-    assert sent[0]["status"] == 404
-    assert b"secret" not in sent[1]["body"]
+    assert told.status == 404
+    assert b"secret" not in told.body
 
 
 def bad_credentials() -> Iterator[dict[str, str]]:

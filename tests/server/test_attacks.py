@@ -15,6 +15,7 @@ import pytest
 from podstack.server.access import PUBLIC
 from podstack.testing.raw_http import Answer, ask, parse, send
 from podstack.testing.routes import all_routes, filled
+from podstack.testing.stage import DEADLINE
 
 ROUTES = all_routes()
 GUARDED = [route for route in ROUTES if route.level != PUBLIC]
@@ -622,7 +623,7 @@ def test_82_a_request_is_one_line_of_the_log(team: Any, hostile: str) -> None:
         headers={"User-Agent": "x\tFORGED", "X-Forwarded-For": "FORGED"},
     )
     assert answer.is_refused
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while marker not in team.server.output and time.monotonic() < deadline:
         time.sleep(0.01)
     lines = [line for line in team.server.output.split("\n") if marker in line]

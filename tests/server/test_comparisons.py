@@ -170,3 +170,19 @@ def test_who_knows_the_present_is_told_of_nothing_and_else_of_what_was_written(
     assert after["metrics"]["loss"]["last"] == [0.5, 1.0]
     assert other == (204, None)
     assert unknown["changed"] is None
+
+
+def test_what_is_kept_of_a_comparison_still_tells_how_long_a_run_goes_on(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    with RunningServer(tmp_path / "store") as server, client.start_run(capture=False) as run:
+        run.log_metrics({"loss": 1.0})
+        compared = Compared(server, {})
+        first = compared.columns(runs=[run.id])
+        second = compared.columns(runs=[run.id])
+        run.log_metrics({"loss": 0.5})
+        run.flush()
+        while compared.columns(runs=[run.id])["metrics"]["loss"]["last"] != [0.5]:
+            time.sleep(0.01)  # a server looks at its store once a second
+
+    assert second["runs"]["duration"][0] > first["runs"]["duration"][0]
+    assert {**second, "runs": None} == {**first, "runs": None}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from podstack import MLOpsClient, Run, points
+from podstack.buckets import columns_of
 from podstack.server import overlays, run_questions
-from podstack.server.buckets import columns_of
 from podstack.server.kept_metrics import MOST_BYTES, KeptMetrics
 from podstack.server.readers import ProjectReader
 from podstack.server.stores import Stores
@@ -115,6 +115,21 @@ def test_a_look_may_be_as_old_as_one_allows_until_something_is_written_here(
             lengths.append(len(found["loss"]))
 
     assert lengths == [1, 1, 3, 4, 4]
+
+
+def test_a_look_that_ends_late_does_not_take_the_place_of_a_later_one(
+    run: Run, tmp_path: Path
+) -> None:
+    kept = KeptMetrics()
+    stored = StoredRun(MLOpsClient(tmp_path / "store")._store, run.id)
+    run.log_metrics({"loss": 1.0}, step=0)
+    with kept.of("default", stored):  # a slow answer
+        run.log_metrics({"loss": 1.0}, step=1)
+        with kept.of("default", stored) as later:
+            assert len(later["loss"]) == 2
+
+    with kept.of("default", stored, age=1e9) as found:
+        assert len(found["loss"]) == 2
 
 
 def test_one_run_beyond_the_bound_is_answered_and_not_kept(run: Run, tmp_path: Path) -> None:

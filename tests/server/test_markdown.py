@@ -127,3 +127,12 @@ def test_a_text_made_to_be_slow_is_given_up_in_time(name: str) -> None:
 
     assert spent < 2
     assert alive(html) == []
+
+
+def test_tasks_of_a_list_have_boxes() -> None:
+    shown = render("- [x] *lower* rate\n- [ ] larger batch\n- `[x] ` a word\n\n[ ] no item\n")
+
+    assert "<li>☑ <em>lower</em> rate</li>" in shown
+    assert "<li>☐ larger batch</li>" in shown
+    assert "<code>[x] </code> a word" in shown
+    assert "<p>[ ] no item</p>" in shown

@@ -31,10 +31,10 @@ from podstack.server.targets import MOST, Target, Targets
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import Answer, ask
 from podstack.testing.receiving import HttpReceiver
+from podstack.testing.stage import DEADLINE
 
 LAST = 424242  # the step of what fires last
 SECRET, PATH = "hmac-key-nobody-sees", "/hook/T0ken-nobody-sees"
-DEADLINE = 30.0
 ALERT = Wanted("loss > 2.0", "diverged", 0.0, 0.0)
 
 

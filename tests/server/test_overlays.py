@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,8 @@ class Asked:
         with client.start_run(experiment="drawn", run_id="b") as run:
             for step in range(10):
                 run.log_metrics({"loss": math.nan if step == 3 else float(step)}, step=step)
+            time.sleep(0.05)
+            run.log_metrics({"late": 1.0}, step=0)
 
     def get(self, **query: Any) -> Answer:
         pairs = {k: json.dumps(v) if isinstance(v, list) else v for k, v in query.items()}
@@ -101,10 +104,19 @@ def test_a_zoom_over_time_is_in_seconds(asked: Asked) -> None:
     assert wall["x"] == wall["time"]
     assert 0 <= relative["x"][0] < relative["x"][-1] < 60
     assert relative["x"] == pytest.approx(
-        [time - wall["x"][0] + relative["x"][0] for time in wall["x"]], abs=1e-6
+        [moment - wall["x"][0] + relative["x"][0] for moment in wall["x"]], abs=1e-6
     )
     assert zoomed["x"] == [x for x in wall["x"] if window["start"] <= x <= window["stop"]]
     assert zoomed["step"][0] == 20
+
+
+def test_time_counts_from_the_start_of_the_run_also_where_a_metric_came_late(asked: Asked) -> None:
+    began = orjson.loads(ask(asked.port, "GET", "/api/v1/projects/default/runs/b").body)["created"]
+    told = asked.series(runs=["b"], names=["loss", "late"], axis="relative")["series"]["b"]
+
+    for one in told.values():
+        assert one["x"] == [moment - began for moment in one["time"]]
+    assert told["late"]["x"][0] >= told["loss"]["x"][-1] + 0.05
 
 
 def test_a_line_goes_on_to_the_edges_of_a_zoom(asked: Asked) -> None:

@@ -14,6 +14,7 @@ from podstack import MLOpsClient
 from podstack.server.media import attachment
 from podstack.testing.raw_http import Answer
 from podstack.testing.sample_files import picture
+from podstack.testing.stage import DEADLINE
 
 ATTACK = b"<html xmlns='http://www.w3.org/1999/xhtml'><script>stolen(1)</script></html>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>stolen(1)</script></svg>'
@@ -96,7 +97,7 @@ def files(team: Any, tmp_path_factory: pytest.TempPathFactory) -> Files:
     with MLOpsClient(team.server.store, project="alpha").start_run(capture=False) as run:
         run.log_artifacts(folder)
     found = Files(team, run.id)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while found("a.js").status != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import orjson
 import pytest
 import urllib3
 
-from podstack import MLOpsClient
+from podstack import MLOpsClient, points
 from podstack.testing.podstack_server import RunningServer
 
 
@@ -137,9 +138,58 @@ def test_changes_tell_each_point_once(store: tuple[Path, str], tmp_path: Path) -
         run.finish()
         server.restart()
         told = ask(f"runs/{run.id}/changes", names="loss", cursor=cursor)
+        seen += told["points"].get("loss", {"steps": []})["steps"]
+        again = ask(f"runs/{run.id}/changes", names="loss", cursor=told["cursor"])
 
     assert seen == list(range(30))
-    assert (told["points"], told["status"], told["reset"]) == ({}, "completed", False)
+    assert (told["status"], told["reset"]) == ("completed", False)
+    assert again["points"] == {}
+
+
+def test_changes_are_told_anew_where_a_point_turns_up_among_those_that_were_told(
+    tmp_path: Path,
+) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    run = client.start_run(capture=False)
+    store = client._store
+
+    def log(rank: str, time: float, step: int) -> None:
+        line = points.encode(step, time, {"loss": float(step)})
+        store.backend.put(store.keys.segment(run.id, f"20260101-000000-000-{rank}", 0), line)
+
+    log("aaaaaaaa", 1e9 + 2, 2)
+    with RunningServer(tmp_path / "store") as server:
+        ask = Asked(server, run.id)
+        first = ask(f"runs/{run.id}/changes", names="loss")
+        log("bbbbbbbb", 1e9 + 1, 1)  # was written before, and came later
+        run.log_metrics({"acc": 1.0})
+        run.finish()
+        second = {"status": "running"}
+        while second["status"] == "running":
+            second = ask(f"runs/{run.id}/changes", names="loss", cursor=first["cursor"])
+        third = ask(f"runs/{run.id}/changes", names="loss", cursor=second["cursor"])
+
+    assert first["points"]["loss"]["steps"] == [2]
+    assert (second["reset"], second["points"]) == (True, {})
+    assert (third["reset"], third["points"]) == (False, {})
+
+
+def test_the_answer_that_says_a_run_has_ended_has_its_last_point(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    run = client.start_run(capture=False)
+    run.log_metrics({"loss": 0.0}, step=0)
+    with RunningServer(tmp_path / "store") as server:
+        ask = Asked(server, run.id)
+        ask("experiments")  # a look at the index, good for a second
+        time.sleep(0.6)
+        ask(f"runs/{run.id}/series", names="loss")  # a look at the points, good for longer than it
+        run.log_metrics({"loss": 1.0}, step=1)
+        run.finish()
+        told = {"status": "running"}
+        while told["status"] == "running":
+            told = ask(f"runs/{run.id}/changes", names="loss")
+
+    assert told["points"]["loss"]["steps"] == [0, 1]
 
 
 def test_a_comparison_is_made_of_differences(ask: Asked) -> None:
@@ -215,6 +265,7 @@ def test_a_filter_that_cannot_be_read_is_pointed_at(ask: Asked) -> None:
         ("runs/{run}/series", {"names": "loss", "start": str(1 << 70)}, 422),
         ("runs/{run}/changes", {"names": "loss", "cursor": "gASVBAAAA"}, 400),
         ("runs/{run}/changes", {"names": "loss", "cursor": "1.2"}, 400),
+        ("runs/{run}/changes", {"names": "loss", "cursor": "1-2"}, 400),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(

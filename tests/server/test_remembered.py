@@ -59,7 +59,7 @@ def test_an_answer_is_made_once_for_each_state_of_the_index(
     reader.index.refresh(full=True)
     before = asked("a")
     client.get_run(client.search_runs()[0].id).add_tags("best")
-    reader.index.wrote()
+    reader.shared.wrote()
     reader.index.refresh()
 
     assert asked("a") == before + 1
@@ -98,7 +98,7 @@ def test_a_row_is_looked_up_once_and_again_after_an_edit(
     assert reader.row(run) is first
     reader.run(run)
     client.get_run(run).set_name("another")
-    reader.index.wrote()
+    reader.shared.wrote()
 
     assert reader.row(run).name == "another"
 
@@ -107,7 +107,7 @@ def test_the_duration_of_a_run_that_runs_is_as_of_now(
     client: MLOpsClient, reader: ProjectReader
 ) -> None:
     with client.start_run(capture=False) as run:
-        reader.index.wrote()
+        reader.shared.wrote()
         assert reader.row(run.id).duration < reader.row(run.id).duration
 
 

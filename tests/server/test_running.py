@@ -21,9 +21,9 @@ from podstack.server.run import prepare
 from podstack.server.settings import ServerSettings
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import ask
+from podstack.testing.stage import DEADLINE
 
 OBJECT = "/api/v1/projects/default/objects/cache/x"
-DEADLINE = 60.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

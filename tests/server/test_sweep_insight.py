@@ -16,6 +16,7 @@ from podstack import MLOpsClient
 from podstack.sweeps.sweep import Sweep
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import ask
+from podstack.testing.stage import DEADLINE
 
 PARAMETERS = {
     "lr": {"distribution": "log_uniform", "min": 1e-5, "max": 1e-1},
@@ -80,6 +81,8 @@ def test_the_outlook_tells_the_history_and_the_best_to_copy(asked: Monitor) -> N
     assert status == 200
     assert len(told["history"]) == 7
     assert told["history"][-1][2] == told["best"]["value"] == asked.sweeps["of 8"].best_value
+    assert told["bests"] == [at for at, value, best in told["history"] if value == best]
+    assert "history" not in asked("of 8", "outlook?brief=true")[1]
     assert ast.literal_eval(told["best"]["as"]["python"]) == asked.sweeps["of 8"].best_params
     assert told["seconds_left"] >= 0
     assert told["plateau"] is None
@@ -92,7 +95,7 @@ def test_a_sweep_without_trials_has_an_outlook_without_a_best(asked: Monitor) ->
     created = asked.sweeps["of 0"].definition.created
     assert told.pop("last") == pytest.approx(created)
     assert told.pop("now") >= created
-    assert told == {"history": [], "seconds_left": None, "plateau": None, "best": None}
+    assert told == {"history": [], "bests": [], "seconds_left": None, "plateau": None, "best": None}
     assert mattered["shares"] == []
     assert mattered["reason"]
     assert all(cell is None for row in surface["rows"] for cell in row)
@@ -110,7 +113,7 @@ def test_an_importance_is_computed_anew_once_a_trial_has_ended(asked: Monitor) -
     trial = asked.sweeps["of 6"].suggest()
     assert trial is not None
     trial.complete({"loss": 0.3})
-    after, deadline = before, time.monotonic() + 30
+    after, deadline = before, time.monotonic() + DEADLINE
     while after["trials"] == before["trials"]:  # the server looks at the store once a second
         assert time.monotonic() < deadline
         time.sleep(0.05)

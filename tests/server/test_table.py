@@ -20,6 +20,7 @@ import pytest
 from podstack import MLOpsClient
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import Answer, ask
+from podstack.testing.stage import DEADLINE
 
 _SHARED = json.loads((Path(__file__).parents[1] / "ui/filter_cases.json").read_text())
 
@@ -153,7 +154,7 @@ def test_asking_again_tells_only_what_changed(cases: Cases) -> None:
 
 def _changed(cases: Cases, generation: str) -> Any:
     """The first answer that has news: the server looks again within seconds."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + DEADLINE
     while (found := cases.asked(since=generation)).status == 204:
         assert time.monotonic() < until, "the server never saw the run"
         time.sleep(0.1)

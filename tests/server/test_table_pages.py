@@ -75,6 +75,22 @@ def test_a_run_that_begins_between_two_pages_moves_none(folder: Path, ask: Asked
     assert ask(limit=2, cursor=first["next"])["names"] == ["r0"]
 
 
+def test_a_run_of_a_machine_whose_clock_is_ahead_moves_none(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    for number in range(4):
+        run = client.start_run(name=f"r{number}", capture=False)
+        run.finish()
+    run._edit({"created": run.created + 3600.0})
+    with RunningServer(tmp_path / "store") as server:
+        ask, names, cursor = Asked(server), [], ""
+        while cursor is not None:
+            page = ask(limit=2, cursor=cursor)
+            names += page["names"]
+            cursor = page["next"]
+
+    assert names == ["r3", "r2", "r1", "r0"]
+
+
 def test_a_generation_of_another_server_is_answered_with_everything(ask: Asked) -> None:
     table = ask(since="0123456789abcdef.7", filter="tags.even")
 

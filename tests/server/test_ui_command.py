@@ -19,6 +19,7 @@ import pytest
 from podstack.server.stores import Stores
 from podstack.server.tokens import Tokens
 from podstack.testing.raw_http import ask
+from podstack.testing.stage import DEADLINE
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def looking(store: str, *options: str, browser: Path | None = None) -> Iterator[
         yield found[0], int(found[1])
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=30)[0]
+        rest = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode in (0, 130)
     assert rest == ""
 
@@ -116,7 +117,7 @@ def test_a_server_is_opened_where_it_is(tmp_path: Path, browser: Path) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "BROWSER": f"{browser} %s"},
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
 

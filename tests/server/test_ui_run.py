@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -11,7 +12,7 @@ import orjson
 import pytest
 
 from podstack import MLOpsClient
-from podstack.server.ui.standing import ordinal
+from podstack.server.standing import ordinal
 from podstack.server.ui.words import escaped
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import ask
@@ -96,6 +97,37 @@ def test_a_run_that_is_not_there_is_a_page_that_says_so(served: RunningServer) -
     assert "<h1" in answer.body.decode()
 
 
+def test_parameters_are_compared_by_kind_and_copied_to_the_last_digit(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    kinds = {"flag": True, "rate": 1.0, "seed": (1 << 64) - 1, "odd": float("nan")}
+    others = {"flag": 1, "rate": 1, "seed": (1 << 64) - 2, "odd": float("nan")}
+    for run_id, params in (("one", kinds), ("two", others)):
+        client.start_run(run_id=run_id, params=params, capture=False).finish()
+    with RunningServer(tmp_path / "store") as server:
+        page = shown(server, "one/params?than=two")
+
+    states = dict(re.findall(r'data-name="(\w+)" data-state="(\w+)"', page))
+    assert states == {"flag": "changed", "rate": "same", "seed": "changed", "odd": "same"}
+    data = orjson.loads(re.search(r'id="page">(.*?)</script>', page, re.DOTALL)[1])["data"]  # type: ignore[index]
+    assert data["params"].splitlines()[1:-1] == [
+        '  "flag": true,',
+        '  "rate": 1.0,',
+        '  "seed": 18446744073709551615,',
+        '  "odd": "NaN"',
+    ]
+
+
+def test_the_newest_runs_are_those_to_compare_with(tmp_path: Path) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    for number in range(53):
+        client.start_run(run_id=f"r{number}", capture=False).finish()
+    with RunningServer(tmp_path / "store") as server:
+        offered = re.findall(r'<option value="(r\d+)"', shown(server, "r0/params?than=none"))
+
+    assert offered[0] == "r52"
+    assert "r1" not in offered
+
+
 @pytest.mark.parametrize("tab", ["/artifacts/none.txt", "/params?than=nothing", "/elsewhere"])
 def test_an_odd_address_is_no_error_of_the_server(served: RunningServer, tab: str) -> None:
     answer = ask(served.port, "GET", f"/projects/default/runs/r0{tab}")
@@ -146,9 +178,21 @@ def test_each_result_stands_beside_the_best_run_or_the_parent(served: RunningSer
     best = shown(served, "r1")
 
     assert re.search(r"vs\. <a href=\"/projects/default/runs/r1\"", page)
-    assert re.search(r'class="number delta worse">\N{MINUS SIGN}0\.2', page)
-    assert re.search(r'class="number delta worse">\+0\.2', page)  # the loss
+    assert re.search(r'class="number delta worse" data-part="delta">\N{MINUS SIGN}0\.2', page)
+    assert re.search(r'class="number delta worse" data-part="delta">\+0\.2', page)  # the loss
     assert "vs. <a" not in best
+
+
+def test_what_a_page_polls_tells_the_place_too_where_it_asks_for_it(
+    served: RunningServer,
+) -> None:
+    path = "/api/v1/projects/default/runs/r0/changes?names=[]"
+    silent = orjson.loads(ask(served.port, "GET", path).body)
+    told = orjson.loads(ask(served.port, "GET", f"{path}&standing=true").body)
+
+    assert "standing" not in silent
+    assert (told["standing"]["words"], told["other"]) == ("3rd of 3", "r1")
+    assert {verdict for _, verdict in told["deltas"].values()} == {"worse"}
 
 
 def test_a_metric_is_found_by_a_link_whatever_its_name(served: RunningServer) -> None:
@@ -159,7 +203,7 @@ def test_a_metric_is_found_by_a_link_whatever_its_name(served: RunningServer) ->
 def test_the_marks_of_fired_alerts_say_where_and_what(
     whole: tuple[RunningServer, list[str]],
 ) -> None:
-    answer = ask(whole[0].port, "GET", "/api/v1/projects/default/runs/whole/flags")
+    answer = ask(whole[0].port, "GET", "/api/v1/projects/default/runs/whole/charts")
     flags = orjson.loads(answer.body)["flags"]
 
     assert [(mark["step"], mark["text"]) for mark in flags["loss"]] == [

@@ -1,8 +1,11 @@
-"""Series thinned for a chart: equal ranges of steps, each with what a curve and its band need."""
+"""Series thinned for a chart: equal ranges of steps, each with what a curve and its band need.
+
+Pages ask a server for them; a figure in a notebook makes the same here, where no server does.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,7 @@ MOST = 4000  # buckets of one series
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64] | Floats
+Axis = Literal["step", "relative", "wall"]
 
 
 def columns_of(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
@@ -23,6 +27,25 @@ def columns_of(one: Series) -> tuple[NDArray[np.int64], Floats, Floats]:
         return np.empty(0, np.int64), np.empty(0), np.empty(0)
     steps = np.frombuffer(view.steps, np.int64)
     return steps, np.frombuffer(view.values, np.float64), np.frombuffer(view.times, np.float64)
+
+
+def placed(
+    steps: NDArray[np.int64], times: Floats, axis: Axis, began: float
+) -> tuple[Steps, NDArray[np.intp] | None]:
+    """Where points stand on an axis, in ascending order, and which points those are.
+
+    Args:
+        axis: at their step, at seconds since the run began (`relative`), or at epoch seconds.
+        began: when that was, epoch seconds; a point from before stands below zero.
+
+    Returns:
+        The places, and the points in their order; None for all as they are.
+    """
+    if axis == "step" or not len(times):
+        return steps, None
+    order = np.argsort(times, kind="stable")
+    ordered = times[order]
+    return (ordered - began if axis == "relative" else ordered), order
 
 
 def bucketed(
