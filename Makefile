@@ -21,7 +21,7 @@ test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, 
 test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
 	$(BIN)/python -m pytest -m ray
 
-test-ui: $(VENV)/test.done chromium       ## every page in a real browser: a few minutes
+test-ui: $(VENV)/test.done chromium       ## every page in a real browser: seven minutes
 	$(BIN)/python -m pytest tests/ui tests/benchmarks/test_smoke.py -m ui -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a phone, into build/screenshots
@@ -30,9 +30,11 @@ screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a 
 # The system's own browser, installed where it is missing and may be. PODSTACK_CHROMIUM names another.
 .PHONY: chromium
 chromium:
-	@if test -z "$$PODSTACK_CHROMIUM" && ! command -v chromium chromium-browser >/dev/null; then \
+	@if test -z "$$PODSTACK_CHROMIUM" && ! command -v chromium-headless-shell chromium chromium-browser >/dev/null; then \
 	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; \
+	    apt-get update -qq && { export DEBIAN_FRONTEND=noninteractive; \
+	      apt-get install -qq -y --no-install-recommends chromium-headless-shell || \
+	      apt-get install -qq -y --no-install-recommends chromium; }; \
 	  else \
 	    echo "no Chromium: install it, or set PODSTACK_CHROMIUM; the tests of pages are skipped"; \
 	  fi; \

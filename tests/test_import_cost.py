@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from podstack.testing.stage import DEADLINE
+
 _REPORT = """
 import json, sys
 before = set(sys.modules)
@@ -41,7 +43,7 @@ def loaded(script: str, *arguments: str) -> set[str]:
         [sys.executable, "-c", _REPORT.format(script=script), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
     assert result.returncode == 0, result.stderr

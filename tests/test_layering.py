@@ -28,7 +28,7 @@ FLOORS = {
     # one capability each
     3: "store delivery artifacts intake datasets endings display index query compare sync compact"
     " export differences transfer hinting spools tally pending remote_metrics"
-    " overlaid watching comparison_view"
+    " overlaid watching comparison_view buckets plotted curve_pictures figure"
     " columns tables experiment_table measured merging verify checks alerts"
     " environment output system capture gathering surroundings git reproduce",
     # what a user holds in the hand

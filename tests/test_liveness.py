@@ -16,6 +16,7 @@ from podstack import MLOpsClient, clock, oplog, processes
 from podstack.backend import LocalStore, open_backend
 from podstack.keys import Project
 from podstack.liveness import PATIENCE
+from podstack.testing.stage import DEADLINE
 
 KEYS = Project("default")
 HERE = dict(processes.this_process())
@@ -89,7 +90,7 @@ def test_a_process_that_vanished_on_this_machine_is_lost_at_once(client: MLOpsCl
         "run.log_metrics({'loss': 1}); os._exit(0)"
     )
     before = clock.now()
-    subprocess.run([sys.executable, "-c", script, client.uri], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", script, client.uri], timeout=DEADLINE, check=True)
     run = client.get_run("r")
 
     assert run.status == "failed"
@@ -244,6 +245,22 @@ def test_where_the_last_to_speak_closed_the_run_ends_as_it_said(
     forge.closes("b", 900, "completed")  # when `a` still seemed to live, so `status` was left
 
     assert word() == "completed"
+
+
+def test_a_run_whose_processes_close_at_one_time_ended_then(
+    forge: Forge, client: MLOpsClient
+) -> None:
+    forge.starts("a", 3600)
+    forge.starts("b", 3500, role="resume")
+    for writer in ("a", "b"):  # each while the other seemed to live
+        forge.closes(writer, 900, "completed")
+    run, (row,) = client.get_run("r"), client.search_runs()
+
+    assert (run.status, row.status) == ("completed", "completed")
+    assert run.ended == pytest.approx(forge.started - 900, abs=0.002)
+    assert row.ended == run.ended
+    assert row.duration == pytest.approx(2700, abs=1.0)
+    assert run.duration == row.duration
 
 
 def test_where_the_last_to_speak_was_lost_the_run_is_lost(

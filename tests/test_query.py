@@ -501,6 +501,17 @@ def test_the_best_value_is_marked_only_where_its_name_says_which_it_is() -> None
     assert text[5] == "* best by its name: loss lowest"
 
 
+@pytest.mark.usefixtures("wide")
+def test_what_is_infinite_is_never_marked_as_the_best() -> None:
+    values = {"loss": [-INF, -INF, -INF, -INF], "acc": [0.5, INF, 0.25, NAN]}
+    rows = [row(i, metrics={name: last(v[i]) for name, v in values.items()}) for i in range(4)]
+    text = repr(RunTable.of(rows))
+
+    assert "0.5000*" in text
+    assert text.count("*") == 2
+    assert "* best by its name: acc highest" in text
+
+
 @pytest.fixture
 def hostile(client: MLOpsClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Tables whose every text is an attack."""

@@ -13,10 +13,12 @@ import pytest
 
 from podstack import oplog, points
 from podstack.backend import Backend, BlobInfo, open_backend
+from podstack.errors import BackendUnavailable
 from podstack.keys import Project
 from podstack.point_logs import PointLogs
 from podstack.reader import OpLogs, StoreReader
 from podstack.series import assemble
+from podstack.testing.faults import FaultyBackend
 
 KEYS = Project("default")
 
@@ -94,6 +96,28 @@ def test_only_what_grew_is_read_again(store: Counting, logs: PointLogs, tmp_path
     assert store.asked == [(one, size)]
     assert logs.refresh({}) is False
     assert two not in [key for key, _ in store.asked]
+
+
+def test_what_was_read_before_the_store_failed_is_told_as_new_once_it_answers(
+    tmp_path: Path,
+) -> None:
+    store = FaultyBackend(open_backend(str(tmp_path)))
+    logs = PointLogs(store, KEYS.metrics("r"))
+    logs.refresh({})
+    before, _ = logs.as_of()
+    segments = [KEYS.segment("r", writer, 0) for writer in ("a", "b")]
+    for segment in segments:
+        store.put(segment, lines(0, 3))
+    store.fail("get", BackendUnavailable("no route to host"), call=2)
+    with pytest.raises(BackendUnavailable):  # the points of one of them are read by then
+        logs.refresh({})
+    for segment in segments:
+        store.delete(segment)
+
+    assert logs.refresh({}) is True
+    after, found = logs.as_of()
+    assert after is not before
+    assert len(found) == 1
 
 
 def test_a_torn_tail_is_dropped_and_read_once_it_is_whole(

@@ -13,6 +13,7 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.expressions import parse, parse_condition, parse_order
+from podstack.testing.stage import DEADLINE
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -51,7 +52,7 @@ def typed(line: str, client: MLOpsClient, folder: Path) -> str:
     assert program == "podstack"
     ended = subprocess.run(
         [sys.executable, "-m", "podstack", "--store", client.uri, *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=60,
+        cwd=folder, capture_output=True, text=True, timeout=DEADLINE,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

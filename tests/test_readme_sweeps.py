@@ -15,6 +15,7 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.sweeps.space import SearchSpace
+from podstack.testing.stage import DEADLINE
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("\n## Search for the best parameters\n")[2].partition("\n## ")[0]
@@ -120,7 +121,7 @@ def typed(client: MLOpsClient, folder: Path, line: str) -> str:
     assert program == "podstack"
     ended = subprocess.run(
         [sys.executable, "-m", "podstack", "--store", client.uri, *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=60,
+        cwd=folder, capture_output=True, text=True, timeout=DEADLINE,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

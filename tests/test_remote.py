@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,28 @@ from podstack import MLOpsClient
 from podstack.compact import compact
 from podstack.config import Settings
 from podstack.errors import NotFoundError, UsageError
-from podstack.expressions import ExpressionError
+from podstack.expressions import ExpressionError, parse_order
+from podstack.index import remote
 from podstack.index.remote import RemoteIndex
 from podstack.store import Store
 from podstack.testing.podstack_server import RunningServer
+
+
+class Meanwhile:
+    """A server that somebody else starts a run on before its second answer."""
+
+    def __init__(self, url: str) -> None:
+        self._client = MLOpsClient(url)
+        self._server = self._client._store._answers
+        self._asked = 0
+
+    def ask(self, project: str, question: str, arguments: Mapping[str, Any]) -> Any:
+        self._asked += 1
+        if self._asked == 2:
+            self._client.start_run(run_id="between", capture=False).finish()
+        assert self._server is not None
+        return self._server.ask(project, question, arguments)
+
 
 ODD = [float("nan"), float("inf"), float("-inf"), 1e308, -0.0, 5e-324, 0.1, 2.0**53 + 2]
 
@@ -83,6 +101,23 @@ def test_a_search_finds_the_same_rows_in_the_same_order(
 ) -> None:
     assert rows(there, filter, **options) == rows(here, filter, **options)
     assert there.search_runs(filter, **options).total == here.search_runs(filter, **options).total
+
+
+def test_a_run_that_begins_between_two_pages_makes_no_run_come_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    for number in range(4):
+        client.start_run(run_id=f"r{number}", capture=False).finish()
+    monkeypatch.setattr(remote, "PAGE", 2)
+    with RunningServer(tmp_path / "store") as server:
+        index = RemoteIndex(Meanwhile(server.url), "default")
+        newest = parse_order("-created")
+        everything = [row.id for row in index.runs(order=newest)]
+        some = [row.id for row in index.runs(order=newest, limit=3)]
+
+    assert everything == ["r3", "r2", "r1", "r0"]
+    assert some == ["between", "r3", "r2"]
 
 
 def test_it_is_the_server_that_answers(there: MLOpsClient, monkeypatch: Any) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from podstack import points
 from podstack.points import Batch
 from podstack.series import Point, Series, assemble, sparkline
+from podstack.testing.stage import DEADLINE
 
 relaxed = settings(deadline=None, max_examples=150)
 NAN, INF = math.nan, math.inf
@@ -159,7 +160,7 @@ print(json.dumps({
 
 def test_without_numpy_columns_are_plain_arrays() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_NUMPY], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", WITHOUT_NUMPY], capture_output=True, text=True, timeout=DEADLINE
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -141,7 +141,7 @@ def test_what_is_no_alert_is_refused_at_the_call_and_logging_goes_on(
     with pytest.raises(error) as raised:
         run.create_alert(*words, **named)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < WAIT
     assert len(str(raised.value)) < 2000
     assert "s3cret" not in str(raised.value)
     assert run.alerts == []
@@ -345,7 +345,7 @@ def test_300_that_fire_at_once_take_no_time_and_are_each_told_once(client: MLOps
         run.finish()
 
     assert left == 0
-    assert (logged < 3, took < 3) == (True, True)
+    assert (logged < WAIT, took < WAIT) == (True, True)
     assert len(got) == len(set(got)) == 300
     assert [len(run.fired_alerts) for run in runs] == [100, 100, 100]
 
@@ -359,7 +359,7 @@ def test_a_receiver_that_hangs_delays_neither_logging_nor_finish(client: MLOpsCl
     took = time.monotonic() - began
     release.set()
 
-    assert took < 5
+    assert took < WAIT
     assert len(run.fired_alerts) == 500
     assert notices.wait(WAIT) == 0
 

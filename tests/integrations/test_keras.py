@@ -21,10 +21,10 @@ import pytest
 
 from podstack import MLOpsClient, Run
 
-pytestmark = pytest.mark.timeout(400)  # the first test of a backend waits for all its trainings
+pytestmark = pytest.mark.timeout(700)  # the first test of a backend waits for all its trainings
 
 SITUATIONS = Path(__file__).with_name("_keras_situations.py")
-DEADLINE = 360.0
+DEADLINE = 600.0
 TENSORFLOW = pytest.param(
     "tensorflow",
     marks=[

@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from podstack import MLOpsClient, Run, UsageError
 from podstack.integrations.lightning import PodstackLightningCallback, PodstackLogger
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 pytestmark = [
     # Advice for real trainings, which a training of a second has no use for.
@@ -847,7 +847,11 @@ def test_without_lightning_the_error_names_the_extra() -> None:
         "import podstack.integrations.lightning"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )
 
     assert ended.stderr.splitlines()[-1].endswith("Run: pip install 'podstack[lightning]'")
@@ -877,7 +881,6 @@ def test_one_class_serves_both_distributions_and_imports_only_the_loaded_one(sta
         assert isinstance(other, lightning.pytorch.loggers.Logger)
         assert isinstance(other, lightning.fabric.loggers.Logger)
         """,
-        deadline=110.0,
     )
     run = stage.run()
 

@@ -234,7 +234,7 @@ def driver(stage: Stage, results: Path, tmp_path: Path, ray_address: str) -> Ite
 
     def start() -> Any:
         values = {"go": str(tmp_path / "go"), "results": str(results), "store": str(stage.store)}
-        return stage.start(DRIVER.format(**values), deadline=120)
+        return stage.start(DRIVER.format(**values))
 
     return start
 

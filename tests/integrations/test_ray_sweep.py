@@ -318,7 +318,7 @@ def interrupted(stage: Stage, sweep: Sweep, number: int, *, restores: bool, name
     go = stage.folder / "go"
     values = {"go": str(go), "results": str(stage.folder / "results"), "id": sweep.id}
     script = INTERRUPTED.format(restores=restores, name="{name}", **values)
-    first = stage.start(script.replace("{name}", "cut"), deadline=120)
+    first = stage.start(script.replace("{name}", "cut"))
     first.wait_until(
         lambda: sum(len(r.reports) == 1 for r in sweep.refresh().records()) == 2, "two reports"
     )
@@ -326,7 +326,7 @@ def interrupted(stage: Stage, sweep: Sweep, number: int, *, restores: bool, name
     first.send(number)
     first.wait()
     go.touch()
-    ended = stage.play(script.replace("{name}", name), deadline=120)
+    ended = stage.play(script.replace("{name}", name))
 
     assert "fitted" in ended.out, ended.err
     assert_exact(sweep, 4)

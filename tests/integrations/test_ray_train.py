@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from podstack import MLOpsClient, Run
+from podstack.testing.stage import DEADLINE
 
 ray = pytest.importorskip("ray")
 train = pytest.importorskip("ray.train")
@@ -35,7 +36,7 @@ def loop(config: dict[str, Any]) -> None:
 
 def only_run(client: MLOpsClient) -> Run:
     """The one run, once it has ended: the controller ends a moment after `fit`."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         (run,) = client.list_runs()
         if run.status != "running":

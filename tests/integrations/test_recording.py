@@ -20,6 +20,7 @@ from podstack.errors import BackendError, RunClosedError
 from podstack.extending import hand_down, handed_down, numbers_in, take_back
 from podstack.integrations.recording import Recording, tell_of_exceptions
 from podstack.keeper import keeper
+from podstack.testing.stage import DEADLINE
 
 TOKEN = "very-secret-token"
 
@@ -177,7 +178,8 @@ print([Recording().run_id for _ in range(3)])
 def ids_of_a_child(**environment: str) -> list[str]:
     ended = subprocess.run(
         [sys.executable, "-c", CHILD],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, **environment}, capture_output=True,
+        text=True, timeout=DEADLINE, check=True,
     )  # fmt: skip
     return eval_list(ended.stdout)
 
@@ -206,7 +208,7 @@ def test_what_was_handed_down_is_no_other_process_s_and_goes_with_the_run() -> N
     take_back("b")
     printed = subprocess.run(
         [sys.executable, "-c", "import os; print(os.environ.get('PODSTACK_HANDED_DOWN'))"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=DEADLINE, check=True,
     ).stdout  # fmt: skip
     assert printed.strip() == "None"
 

@@ -34,7 +34,7 @@ from podstack import MLOpsClient, Run, RunClosedError, UsageError
 from podstack.integrations.transformers import PodstackCallback, register
 from podstack.integrations.transformers_words import renamed
 from podstack.testing import failing_calls
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 TOKEN = "very-secret-token"
 TEXTS = [{"input_ids": [i % 32, (7 * i) % 32], "labels": i % 2} for i in range(16)]
@@ -841,7 +841,11 @@ def test_where_it_is_missing_the_error_names_the_extra(module: str) -> None:
         f"import sys; sys.modules[{module!r}] = None; import podstack.integrations.transformers"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", hidden],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )
 
     assert f"{module} is not installed. Run: pip install 'podstack[transformers]'" in ended.stderr
