@@ -6,8 +6,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 JOBS   ?= 2
+PAGES  := tests/ui tests/benchmarks/test_smoke.py -m ui
 
-.PHONY: demo test test-slow test-ray test-ui screenshots bench lint types check clean
+.PHONY: demo test test-slow test-ray test-ui test-ui-again screenshots bench lint types check clean
 
 demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
 	$(BIN)/python examples/quickstart.py
@@ -22,22 +23,27 @@ test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
 	$(BIN)/python -m pytest -m ray
 
 test-ui: $(VENV)/test.done chromium       ## every page in a real browser: seven minutes
-	$(BIN)/python -m pytest tests/ui tests/benchmarks/test_smoke.py -m ui -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(PAGES) -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-ui-again: $(VENV)/test.done        ## those of them that failed, one after the other
+	$(BIN)/python -m pytest $(PAGES) --last-failed --last-failed-no-failures none --maxfail 3
 
 screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a phone, into build/screenshots
 	$(BIN)/python -m tests.ui.screenshots build/screenshots
 
 # The system's own browser, installed where it is missing and may be. PODSTACK_CHROMIUM names another.
+BROWSERS := chromium-headless-shell chromium chromium-browser
+APT_GET  := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3
 .PHONY: chromium
 chromium:
-	@if test -z "$$PODSTACK_CHROMIUM" && ! command -v chromium-headless-shell chromium chromium-browser >/dev/null; then \
+	@if test -z "$$PODSTACK_CHROMIUM" && ! command -v $(BROWSERS) >/dev/null; then \
 	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && { export DEBIAN_FRONTEND=noninteractive; \
-	      apt-get install -qq -y --no-install-recommends chromium-headless-shell || \
-	      apt-get install -qq -y --no-install-recommends chromium; }; \
-	  else \
-	    echo "no Chromium: install it, or set PODSTACK_CHROMIUM; the tests of pages are skipped"; \
+	    $(APT_GET) update && for name in chromium-headless-shell chromium; do \
+	      $(APT_GET) install -y --no-install-recommends $$name && break; \
+	    done; \
 	  fi; \
+	  command -v $(BROWSERS) || \
+	    echo "no Chromium: install it, or set PODSTACK_CHROMIUM; the tests of pages are skipped"; \
 	fi
 
 bench: $(VENV)/test.done                ## every figure beside its baseline of the same run

@@ -89,7 +89,7 @@ def launched(*, options: tuple[str, ...] = ()) -> Iterator[Browser]:
     """Chromium without a window, for as long as the block lasts."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium(), args=[*_FLAGS, *options], timeout=60_000
+            executable_path=chromium(), args=[*_FLAGS, *options], timeout=TIMEOUT
         )
         try:
             yield browser
