@@ -19,7 +19,7 @@ from podstack.alerts import notices
 from podstack.alerts.receivers import Notice
 from podstack.testing.stage import Stage
 
-WAIT = 30.0  # seconds that nothing here needs
+WAIT = 240.0  # seconds that nothing here needs
 NOTICE = Notice(
     run_id="r-1",
     run_name="quiet-otter-82",
@@ -376,7 +376,7 @@ def test_a_forked_child_does_not_deliver_what_waits_for_its_parent(stage: Stage)
         from podstack.alerts import notices
         held = threading.Event()
         def slowly(notice):
-            held.wait(30)
+            held.wait(200)
             os.write(1, f"{notice.step}\\n".encode())
         run = client.start_run(run_id="r")
         run.create_alert("loss > 1", notify=slowly, cooldown=0)
@@ -387,7 +387,7 @@ def test_a_forked_child_does_not_deliver_what_waits_for_its_parent(stage: Stage)
             held.set()
             run.log_metrics({"loss": 0.0}, step=10)
             run.log_metrics({"loss": 2.0}, step=11)
-            os._exit(0 if notices.wait(30) == 0 else 1)
+            os._exit(0 if notices.wait(200) == 0 else 1)
         assert os.waitpid(child, 0)[1] == 0
         held.set()
         run.finish()

@@ -203,8 +203,8 @@ class Answers:
 
     def __exit__(self, *_: object) -> None:
         self.answers.clear()
-        socket.create_connection(self.socket.getsockname(), 5).close()
-        self.thread.join(30)
+        socket.create_connection(self.socket.getsockname(), 240).close()
+        self.thread.join(240)
         self.socket.close()
 
     def _serve(self) -> None:
@@ -347,7 +347,7 @@ def in_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

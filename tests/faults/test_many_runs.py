@@ -25,7 +25,7 @@ for n in range({runs}):
     with client.start_run(run_id=f"run{{n}}") as run:
         for i in range(20):
             log(run, i, run.id)
-    run.flush(20)
+    run.flush(200)
     counts.append(count())
 print(*counts[5])
 print(*counts[-1])
@@ -55,7 +55,7 @@ def test_without_a_thread_runs_work_and_finish_syncs(stage: Stage) -> None:
         run = client.start_run(run_id="r", params={"lr": 0.1})
         for i in range(100):
             log(run, i)
-        print(run.flush(20))
+        print(run.flush(200))
         for i in range(100, 200):
             log(run, i)
         synced.clear()
@@ -79,7 +79,7 @@ def test_sigterm_ends_the_first_process_of_a_container(stage: Stage) -> None:
     if shutil.which("unshare") is None:
         pytest.skip("there is no unshare here")
     ready = subprocess.run(
-        ["unshare", "--pid", "--fork", "true"], capture_output=True, text=True, timeout=20
+        ["unshare", "--pid", "--fork", "true"], capture_output=True, text=True, timeout=240
     )
     if ready.returncode:
         pytest.skip(f"no process namespace can be made here: {ready.stderr}")
