@@ -43,9 +43,9 @@ class Scripted:
             except OSError:
                 return
             with connection:
-                connection.settimeout(5)
-                self.requests.append(_head(connection))
+                connection.settimeout(240)
                 try:
+                    self.requests.append(_head(connection))
                     connection.sendall(self.first.pop(0) if self.first else self.answer)
                 except OSError:
                     continue  # the client had enough

@@ -45,7 +45,9 @@ def remote(request: pytest.FixtureRequest) -> Iterator[Remote]:
 @pytest.fixture
 def far(tmp_path: Path, remote: Remote) -> Iterator[Stage]:
     """Scripts that log to `remote`."""
-    stage = Stage(tmp_path, store=remote.folder, uri=remote.url, environment={**remote.environment, **PATIENT})
+    stage = Stage(
+        tmp_path, store=remote.folder, uri=remote.url, environment={**remote.environment, **PATIENT}
+    )
     yield stage
     stage.close()
 

@@ -110,9 +110,7 @@ print(looks, known)
 def test_readers_see_a_growing_prefix_while_a_run_writes(stage: Stage, tmp_path: Path) -> None:
     _start_two(stage)
     opening = 'import pathlib\nkept = client.get_run("a")\n'
-    reader = stage.start(
-        opening + READER.format(acks=str(tmp_path / "a")), acks="none"
-    )
+    reader = stage.start(opening + READER.format(acks=str(tmp_path / "a")), acks="none")
     before = stage.count_acked("a")
     reader.wait_until(lambda: stage.count_acked("a") > before + 5_000, "read for a while")
     _enough(stage)
