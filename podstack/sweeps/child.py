@@ -7,6 +7,7 @@ and no terminal: Ctrl-C reaches it through us.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -21,7 +22,10 @@ from podstack.sweeps.interruption import Interruption
 
 _KEPT = 64_000  # bytes of each stream
 _LOOK = 0.2  # seconds between two looks at a command that runs
+_GLANCE = 0.02  # seconds between two looks at output that is still to be read
+_PIPE = 1 << 20  # bytes that may stand in one when the command ends
 _REST = 2.0  # seconds that output is waited for which another process may hold open
+_SHOWING = 60.0  # seconds that passing on may hold up what the command said before its end
 
 
 class Outcome(NamedTuple):
@@ -118,20 +122,48 @@ class _Tail:
         self._source = source
         self._target = getattr(target, "buffer", None)
         self._kept = bytearray()
+        self._lock = threading.Lock()  # held while something is taken out of the pipe and kept
+        self._taken = 0  # bytes
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
     def text(self) -> str:
-        """The last of it, once the stream has ended, or soon."""
+        """The last of it, once the stream has ended, or soon.
+
+        Soon is not before all was read that stands in the pipe, however long this process was
+        stopped meanwhile: a command's last line says what its trial is worth.
+        """
         self._thread.join(_REST)
-        return bytes(self._kept).decode("utf-8", "replace")
+        deadline, enough = monotonic() + _SHOWING, self._taken + _PIPE
+        while self._is_behind(enough) and monotonic() < deadline:
+            self._thread.join(_GLANCE)
+        with self._lock:
+            return bytes(self._kept).decode("utf-8", "replace")
+
+    def _is_behind(self, enough: int) -> bool:
+        """Whether something stands in the pipe, and less than `enough` was taken out of it."""
+        with self._lock:
+            return not self._source.closed and self._taken < enough and self._has_more(0)
+
+    def _has_more(self, timeout: float | None) -> bool:
+        poll = select.poll()  # which two threads may not share
+        poll.register(self._source, select.POLLIN)
+        return bool(poll.poll(timeout))
 
     def _pass_on(self) -> None:
-        with self._source:
-            while data := os.read(self._source.fileno(), 65536):
-                self._kept += data
-                del self._kept[:-_KEPT]
-                self._show(data)
+        while data := self._next():
+            self._show(data)
+        with self._lock:
+            self._source.close()
+
+    def _next(self) -> bytes:
+        self._has_more(None)  # outside of the lock: it may take as long as the command
+        with self._lock:
+            data = os.read(self._source.fileno(), 65536)
+            self._taken += len(data)
+            self._kept += data
+            del self._kept[:-_KEPT]
+        return data
 
     def _show(self, data: bytes) -> None:
         try:

@@ -17,7 +17,7 @@ from podstack.config import Settings
 from podstack.endings import traceback_text
 from podstack.errors import PodstackError, UsageError, WrongTypeError
 from podstack.names import FAILED, short
-from podstack.sweeps.interruption import heed
+from podstack.sweeps.interruption import end_is_asked, heed
 
 if TYPE_CHECKING:
     from podstack.client import MLOpsClient
@@ -207,6 +207,8 @@ def work(
 def _listen(stop: Stop) -> None:
     signal.signal(signal.SIGINT, _ignore)  # a terminal sends it to all; the pool says what follows
     signal.signal(signal.SIGTERM, stop)
+    if end_is_asked():  # a forked one has the pool's handlers until here, which only note it
+        stop(signal.SIGTERM, None)
     heed(stop.is_asked)
     if WAKE is not None:
         signal.signal(WAKE, _ignore)

@@ -38,7 +38,7 @@ class Remote:
             [sys.executable, "-m", "podstack", "sync"],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             env={**os.environ, **self.environment},
             check=False,
         )

@@ -19,7 +19,7 @@ from podstack.parameters import JsonValue
 from podstack.sweeps.records import TrialRecord
 from podstack.sweeps.space import SearchSpace
 from podstack.sweeps.sweep import Sweep
-from podstack.testing.stage import Child, Stage
+from podstack.testing.stage import DEADLINE, Child, Stage
 
 _WORKER = """\
 import random
@@ -27,13 +27,14 @@ noted = open({notes!r}, "ab", buffering=0)
 def note(*words):
     import orjson
     noted.write(orjson.dumps(words) + b"\\n")
-sweep = client.get_sweep({sweep!r})
+sweep, begun = client.get_sweep({sweep!r}), 0
 print("ready", flush=True)
 while not os.path.exists({gate!r}):
     time.sleep(0.005)
 while (trial := sweep.suggest(wait={wait})) is not None:
     note("begin", trial.number, trial.flat_params)
-    time.sleep(random.random() * {work})
+    begun += 1
+    time.sleep(600 if begun == {stays_at} else random.random() * {work})
     trial.complete({{"loss": sum(map(float, trial.flat_params.values()))}})
     note("end", trial.number)
 note("over")
@@ -56,7 +57,7 @@ class Crowd:
         wait: seconds that a worker waits for the last trials of others.
     """
 
-    def __init__(self, stage: Stage, sweep: str, *, work: float = 0.0, wait: float = 60.0) -> None:
+    def __init__(self, stage: Stage, sweep: str, *, work: float = 0.0, wait: float = 200.0) -> None:
         self._stage, self._sweep = stage, sweep
         self._work, self._wait = work, wait
         self._gate = stage.folder / "gate"
@@ -70,13 +71,19 @@ class Crowd:
         count: int,
         *,
         first: str = "",
-        deadline: float = 60.0,
+        stays_at: int | None = None,
+        deadline: float = DEADLINE,
         environment: Mapping[str, str] | None = None,
     ) -> list[Child]:
-        """Start some, and wait until each has found the sweep. first: see `Stage.start`."""
+        """Start some, and wait until each has found the sweep.
+
+        Args:
+            first: see `Stage.start`.
+            stays_at: how many trials each of them begins; it never ends the last one.
+        """
         new = [
             self._stage.start(
-                self._script(), first=first, deadline=deadline, environment=environment
+                self._script(stays_at), first=first, deadline=deadline, environment=environment
             )
             for _ in range(count)
         ]
@@ -84,7 +91,7 @@ class Crowd:
             worker.wait_for_word("ready")
         return new
 
-    def _script(self) -> str:
+    def _script(self, stays_at: int | None) -> str:
         number = len(self._notes())
         notes = self._stage.folder / f"notes_{number}.jsonl"
         notes.touch()
@@ -94,6 +101,7 @@ class Crowd:
             sweep=self._sweep,
             wait=self._wait,
             work=self._work,
+            stays_at=stays_at,
         )
 
     def _notes(self) -> list[Path]:

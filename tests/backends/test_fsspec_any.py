@@ -35,12 +35,12 @@ class SftpServer:
 
     def __enter__(self) -> SftpServer:
         self._thread.start()
-        assert self._up.wait(30), "the SFTP server did not start"
+        assert self._up.wait(240), "the SFTP server did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.join(240)
         self._loop.close()
 
     def _serve(self) -> None:

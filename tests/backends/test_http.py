@@ -215,7 +215,7 @@ def test_a_proxy_of_the_environment_is_used_and_no_proxy_respected(
 ) -> None:
     port = server.url.rpartition(":")[2]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
-    behind = open_backend("http://store.example", {"timeout": 2})
+    behind = open_backend("http://store.example", {"timeout": 240})
     with pytest.raises(BackendError) as caught:  # our server is no proxy for other names
         behind.get("podstack.json")
     assert "no podstack server" in str(caught.value) or "421" in str(caught.value)
@@ -242,7 +242,7 @@ def test_a_file_is_sent_with_little_memory(tmp_path: Path) -> None:
             [sys.executable, "-c", code, server.url, str(tmp_path / "big")],
             capture_output=True,
             check=True,
-            timeout=100,
+            timeout=240,
         )
 
         assert int(done.stdout) < 30_000  # kB
@@ -292,7 +292,7 @@ def secure(certificate: tuple[Path, Path]) -> Iterator[str]:
     yield f"https://127.0.0.1:{running.server_address[1]}"
     running.shutdown()
     running.server_close()
-    thread.join(10)
+    thread.join(240)
 
 
 def test_a_certificate_of_a_stranger_is_refused_and_the_cure_named(secure: str) -> None:

@@ -43,9 +43,9 @@ class Scripted:
             except OSError:
                 return
             with connection:
-                connection.settimeout(5)
-                self.requests.append(_head(connection))
+                connection.settimeout(240)
                 try:
+                    self.requests.append(_head(connection))
                     connection.sendall(self.first.pop(0) if self.first else self.answer)
                 except OSError:
                     continue  # the client had enough
@@ -84,7 +84,7 @@ def server() -> Iterator[Scripted]:
 
 @pytest.fixture
 def backend(server: Scripted) -> Backend:
-    return open_backend(server.url, {"timeout": 2}, api_token=TOKEN)
+    return open_backend(server.url, {"timeout": 240}, api_token=TOKEN)
 
 
 def failed(backend: Backend, call: Callable[[Backend], Any]) -> BackendError:
@@ -308,7 +308,7 @@ def test_silence_ends_after_the_time_limit(server: Scripted) -> None:
 
 def test_https_to_a_server_without_it_says_so(server: Scripted) -> None:
     server.answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-    backend = open_backend(server.url.replace("http:", "https:"), {"timeout": 2})
+    backend = open_backend(server.url.replace("http:", "https:"), {"timeout": 240})
 
     error = failed(backend, get)
 

@@ -234,7 +234,7 @@ def test_a_full_disk_says_so_and_keeps_the_old_blob(tmp_path: Path) -> None:
         [sys.executable, "-c", _PUT_WITH_LITTLE_ROOM, str(tmp_path / "store")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -285,10 +285,10 @@ def test_what_a_killed_put_leaves_behind_is_no_blob(tmp_path: Path) -> None:
             for _ in range(8):  # more than a pipe holds: the copy has begun
                 pipe.write(b"x" * 65_536)
             process.send_signal(signal.SIGKILL)
-            process.wait(timeout=60)
+            process.wait(timeout=240)
     finally:
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=240)
 
     assert len(list((tmp_path / "store" / "a").iterdir())) == 2  # the blob, and half of the next
     assert [info.key for info in backend.list()] == ["a/blob"]
@@ -319,7 +319,7 @@ def test_a_listing_shows_what_replaced_an_entry_that_vanished_meanwhile(tmp_path
         empty = sum(not list(backend.list("folder/")) for _ in range(1500))
     finally:
         enough.set()
-        thread.join(30)
+        thread.join(240)
 
     assert empty == 0
 

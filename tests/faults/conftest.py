@@ -9,6 +9,8 @@ from podstack.testing.remote import HTTP, S3, Remote, http_store, s3_store
 from podstack.testing.s3_servers import RcloneServer
 from podstack.testing.stage import Stage
 
+PATIENT = {"PODSTACK_FINISH_TIMEOUT": "200"}  # the end of a script on a machine that is busy
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
@@ -43,7 +45,9 @@ def remote(request: pytest.FixtureRequest) -> Iterator[Remote]:
 @pytest.fixture
 def far(tmp_path: Path, remote: Remote) -> Iterator[Stage]:
     """Scripts that log to `remote`."""
-    stage = Stage(tmp_path, store=remote.folder, uri=remote.url, environment=remote.environment)
+    stage = Stage(
+        tmp_path, store=remote.folder, uri=remote.url, environment={**remote.environment, **PATIENT}
+    )
     yield stage
     stage.close()
 
@@ -51,6 +55,6 @@ def far(tmp_path: Path, remote: Remote) -> Iterator[Stage]:
 @pytest.fixture
 def far_http(tmp_path: Path, over_http: Remote) -> Iterator[Stage]:
     """The same, where the store is behind a podstack server."""
-    stage = Stage(tmp_path, store=over_http.folder, uri=over_http.url)
+    stage = Stage(tmp_path, store=over_http.folder, uri=over_http.url, environment=PATIENT)
     yield stage
     stage.close()

@@ -30,7 +30,7 @@ for i in range({points}):
     if i % 10 == 0:
         time.sleep(0.01)  # so that the others get their turns between the segments
 run.finish()
-assert run.flush(timeout=60)
+assert run.flush(timeout=200)
 """
 
 COMPACTOR = """

@@ -30,7 +30,7 @@ def child(n):
         os._exit(0)
     if kind == 2:       # flushes
         log(run, 0, metric)
-        assert run.flush(20)
+        assert run.flush(200)
         os._exit(0)
     if kind == 3:       # ends as a script does, with handlers of its own
         atexit.register(lambda: log(run, 1, metric))
@@ -46,7 +46,7 @@ def child(n):
         os._exit(0)
 
 def reap(pid):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         ended, code = os.waitpid(pid, os.WNOHANG)
         if ended:
@@ -97,7 +97,7 @@ run.finish()
 
 
 def _fork(stage: Stage, forks: int, ending: str) -> None:
-    ended = stage.play(FORKS.format(forks=forks) + ending, deadline=100.0)
+    ended = stage.play(FORKS.format(forks=forks) + ending)
     acked = stage.acked()
     of_their_own = {run.id: run for run in MLOpsClient(stage.store).list_runs() if run.id != "r"}
     verdict = judge(
@@ -172,7 +172,7 @@ if __name__ == "__main__":
     for epoch in range({epochs}):
         with multiprocessing.get_context({method!r}).Pool(2) as pool:
             tasks = [(run, n) for n in range(epoch * 100, (epoch + 1) * 100)]
-            files = pool.map_async(work, tasks, chunksize=1).get(60)
+            files = pool.map_async(work, tasks, chunksize=1).get(200)
         log(run, epoch)
         print("files", max(files))
     run.finish()
@@ -180,7 +180,7 @@ if __name__ == "__main__":
 
 
 def _pool(stage: Stage, method: str, epochs: int) -> None:
-    ended = stage.play(POOL.format(method=method, epochs=epochs), deadline=100.0)
+    ended = stage.play(POOL.format(method=method, epochs=epochs))
     files = [int(line.split()[1]) for line in ended.out.splitlines()]
 
     assert ended.code == 0, ended.err
@@ -222,7 +222,7 @@ if __name__ == "__main__":
     step = 0
     for data.epoch in range({epochs}):
         loader = DataLoader(
-            data, batch_size=4, num_workers=2, multiprocessing_context={method!r}, timeout=60
+            data, batch_size=4, num_workers=2, multiprocessing_context={method!r}, timeout=200
         )
         for batch in loader:
             log(run, step)
@@ -242,7 +242,7 @@ def test_the_workers_of_a_data_loader_log_through_their_dataset(
     stage: Stage, method: str, epochs: int
 ) -> None:
     pytest.importorskip("torch")
-    ended = stage.play(LOADER.format(method=method, epochs=epochs), deadline=100.0)
+    ended = stage.play(LOADER.format(method=method, epochs=epochs))
 
     assert (ended.code, ended.err) == (0, "")
     assert stage.verdict().clean, stage.verdict()

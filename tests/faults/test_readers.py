@@ -44,7 +44,7 @@ def _copy_while_runs_write(stage: Stage, copies: int) -> None:
     before = [{run: stage.acked(run) for run in ("a", "b")}]
     for n in range(copies):
         copy = stage.store.parent / f"copy{n}"
-        subprocess.run(["cp", "-r", str(stage.store), str(copy)], check=True, timeout=60)
+        subprocess.run(["cp", "-r", str(stage.store), str(copy)], check=True, timeout=240)
         before.append({run: stage.acked(run) for run in ("a", "b")})
     _enough(stage)
     codes = {child.wait().code for child in children}
@@ -110,9 +110,7 @@ print(looks, known)
 def test_readers_see_a_growing_prefix_while_a_run_writes(stage: Stage, tmp_path: Path) -> None:
     _start_two(stage)
     opening = 'import pathlib\nkept = client.get_run("a")\n'
-    reader = stage.start(
-        opening + READER.format(acks=str(tmp_path / "a")), acks="none", deadline=60.0
-    )
+    reader = stage.start(opening + READER.format(acks=str(tmp_path / "a")), acks="none")
     before = stage.count_acked("a")
     reader.wait_until(lambda: stage.count_acked("a") > before + 5_000, "read for a while")
     _enough(stage)

@@ -16,7 +16,7 @@ FULL_AND_FREED = """
 disk = os.environ["PODSTACK_SPOOL"]
 run = client.start_run(run_id="r", capture=False)
 for i in range(1000): log(run, i)
-run.flush(30)
+run.flush(200)
 with open(f"{disk}/filler", "ab", buffering=0) as filler:
     for size in (65_536, 1):
         try:
@@ -28,7 +28,7 @@ for i in range(1000, 20_000): log(run, i)
 print("full", run.flush(0.5), run.dropped, flush=True)
 os.unlink(f"{disk}/filler")
 time.sleep(2.5)
-print("freed", run.flush(60), run.dropped, flush=True)
+print("freed", run.flush(200), run.dropped, flush=True)
 run.finish()
 """
 
@@ -40,11 +40,11 @@ def small_spool(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no small disk can be mounted here, which needs root: {error}")
     yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=20)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=240)
 
 
 def test_a_spool_on_a_full_disk_heals_and_loses_nothing(

@@ -96,6 +96,8 @@ def test_a_spool_is_shipped_by_the_next_run_unless_its_owner_lives(
 
     ended = far_http.play(
         """
+        import podstack.delivery
+        podstack.delivery._OVER = 200.0
         with client.start_run(run_id="next", capture=False) as run:
             log(run, 0)
         """
@@ -126,7 +128,8 @@ with client.start_run(run_id={run!r}, capture=False) as run:
 def _kill_the_server(folder: Path, writers: int, rounds: int) -> None:
     began = time.monotonic()
     with RunningServer(folder / "served") as server:
-        stage = Stage(folder, store=folder / "served", uri=server.url)
+        patient = {"PODSTACK_FINISH_TIMEOUT": "200"}
+        stage = Stage(folder, store=folder / "served", uri=server.url, environment=patient)
         children = [
             stage.start(ENDING.format(run=f"w{n}"), first=EAGER, acks=f"w{n}", deadline=400)
             for n in range(writers)
@@ -185,7 +188,7 @@ def test_writers_of_one_store_and_of_one_run_lose_nothing_and_readers_never_go_b
 ) -> None:
     parts = [("shared", f"x{n}") for n in range(3)] + [("own3", "x3"), ("own4", "x4")]
     children = [
-        far_http.start(PART.format(run=run, metric=metric), first=EAGER, acks=metric, deadline=90)
+        far_http.start(PART.format(run=run, metric=metric), first=EAGER, acks=metric)
         for run, metric in parts
     ]
     reader, seen = MLOpsClient(over_http.folder), {metric: 0 for _, metric in parts}

@@ -11,7 +11,7 @@ LOOP = """
 import resource
 run = client.start_run(run_id="r", capture=False)
 log(run, 0)
-assert run.flush(30)
+assert run.flush(200)
 open("ready", "w").close()
 while not os.path.exists("go"):
     time.sleep(0.01)

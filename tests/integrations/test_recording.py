@@ -328,7 +328,7 @@ def test_a_store_that_is_gone_stops_the_start_and_nothing_after_it(
 ) -> None:
     recording.log({"x": 1.0})
     recording.end()
-    keeper.wait(30)
+    keeper.wait(240)
     shutil.rmtree(store)
     store.write_text("no folder any more")
     recording.log({"x": 2.0})

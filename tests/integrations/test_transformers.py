@@ -763,7 +763,7 @@ fail = runpy.run_path({failing_calls.__file__!r})["Failures"]("store")
 def test_however_a_process_ends_its_run_says_so_and_can_be_gone_on_with(stage: Stage) -> None:
     """The store of one of them cannot be written for a while, and its training goes on."""
     script = TRAINING + DEATHS.format(count=failing_calls.FOR_GOOD)
-    ended = stage.play(script, first=FAILURES, environment={"HF_HUB_OFFLINE": "1"}, deadline=100.0)
+    ended = stage.play(script, first=FAILURES, environment={"HF_HUB_OFFLINE": "1"})
     words = [line.split() for line in ended.out.splitlines()]
     codes = {each[0]: os.waitstatus_to_exitcode(int(each[1])) for each in words if len(each) == 2}
     runs = {name: stage.run(name) for name in codes if name != "resume"}
@@ -819,7 +819,6 @@ def test_two_processes_have_one_run_and_stop_together(stage: Stage) -> None:
         stage.start(
             TRAINING + TOGETHER,
             environment={**address, "RANK": str(n), "LOCAL_RANK": str(n), "HF_HUB_OFFLINE": "1"},
-            deadline=100.0,
         )
         for n in range(2)
     ]

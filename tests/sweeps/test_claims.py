@@ -66,7 +66,7 @@ class Steps:
 
     def wait(self, who: str) -> None:
         with self._turn:
-            ready = self._turn.wait_for(lambda: not self._order or self._order[0] == who, 30)
+            ready = self._turn.wait_for(lambda: not self._order or self._order[0] == who, 240)
             assert ready, f"{who} waits in vain"
 
     def done(self, who: str) -> None:
@@ -117,7 +117,7 @@ def test_in_no_order_of_their_requests_do_two_get_one_trial(order: str, store: P
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     standing = [size for size in stored(f"memory://{store}-{order}").values() if size]
 
     assert sorted(won) == ["a", "b"]

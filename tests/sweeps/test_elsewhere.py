@@ -39,7 +39,7 @@ def client(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[M
 
 @pytest.fixture
 def stage(client: MLOpsClient, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, uri=client.uri)
+    stage = Stage(tmp_path, uri=client.uri, environment={"PODSTACK_FINISH_TIMEOUT": "200"})
     yield stage
     stage.close()
 
@@ -92,6 +92,7 @@ def test_a_terminated_worker_gives_its_trial_back(client: MLOpsClient, stage: St
     sweep = sweep_of(client, 1)
     ended = stage.play(
         OPENING.format(sweep=sweep.id) + "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)",
+        first="import podstack.endings\npodstack.endings.AT_ONCE = 200.0\n",
     )
 
     assert ended.code == -15, ended.err
@@ -140,11 +141,12 @@ trial.complete(value=0.25)
     assert ended.code == 0, ended.err
     assert "not yet in" in ended.err
     assert waiting() != []
-    other = MLOpsClient(client.uri).get_sweep(sweep.id)
+    next_one = MLOpsClient(client.uri)
+    other = next_one.get_sweep(sweep.id)
     trial = other.suggest()  # which begins to send what others left
     assert trial is not None
-    assert client._store.delivery is not None
-    client._store.delivery.adopt(30)
+    assert next_one._store.delivery is not None
+    next_one._store.delivery.adopt(200)  # after what it has begun: another would pass it over
 
     assert other.refresh().records()[0].value == 0.25
 
@@ -170,6 +172,6 @@ def test_a_pickled_trial_ends_in_a_process_that_never_saw_the_store(
     assert trial is not None
     assert ended.out.strip() == str(trial.params), ended.err
     assert client._store.delivery is not None
-    client._store.delivery.adopt(60)
+    client._store.delivery.adopt(200)
 
     assert sweep.records()[0].value == 0.5

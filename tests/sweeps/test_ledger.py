@@ -45,7 +45,7 @@ def settle(*clients: MLOpsClient) -> None:
     """What was written has come to the store, where that is elsewhere."""
     for client in clients:
         if client._store.delivery is not None:
-            assert client._store.delivery.flush(30)
+            assert client._store.delivery.flush(200)
 
 
 def another(client: MLOpsClient, sweep: Sweep) -> Sweep:
@@ -251,10 +251,10 @@ def test_whoever_waits_gets_the_trial_that_another_gives_back(client: MLOpsClien
     other = another(client, sweep)
     assert other.suggest() is None
     got: list[Trial | None] = []
-    waiting = threading.Thread(target=lambda: got.append(other.suggest(wait=30)))
+    waiting = threading.Thread(target=lambda: got.append(other.suggest(wait=200)))
     waiting.start()
     held.release()
-    waiting.join(30)
+    waiting.join()
 
     assert [trial.number for trial in got if trial] == [1]
 
@@ -475,16 +475,27 @@ def test_a_trial_ends_also_while_the_store_is_down(
 
 
 def test_asking_outlasts_a_short_outage_and_says_so_once(
-    far: tuple[MLOpsClient, FaultyBackend], caplog: pytest.LogCaptureFixture
+    far: tuple[MLOpsClient, FaultyBackend],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client, faulty = far
+    monkeypatch.setenv("PODSTACK_SWEEP_TIMEOUT", "200")
     sweep = sweep_of(client)
     switch_off(faulty)
-    timer = threading.Timer(1.0, faulty.heal)
-    timer.start()
+    is_over = threading.Event()
+
+    def heal() -> None:
+        while "waits up to" not in caplog.text and not is_over.wait(0.01):
+            pass
+        faulty.heal()
+
+    healing = threading.Thread(target=heal)
+    healing.start()
     with caplog.at_level(logging.WARNING):
         trial = take(sweep)
-    timer.join()
+    is_over.set()
+    healing.join()
 
     assert trial.number == 1
-    assert caplog.text.count("waits up to 60 s") == 1
+    assert caplog.text.count("waits up to 200 s") == 1

@@ -12,7 +12,7 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.testing.podstack_server import RunningServer
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 TRIALS = 16
 SPACE = {
@@ -63,7 +63,7 @@ def play(stage: Stage, client: MLOpsClient, uri: str) -> None:
         client.complete_sweep_trial("shared", trial.id, {"score": trial["x"] - trial["y"]})
     agents = [agent(uri, program) for _ in range(2)]
     pool = stage.start(POOL)
-    ended = [(each.wait(120), each.communicate()[1]) for each in agents]
+    ended = [(each.wait(DEADLINE), each.communicate()[1]) for each in agents]
     ended.append((pool.wait().code, pool.err.encode()))
     sweep = client.get_sweep("shared")
     records = sweep.records()

@@ -70,7 +70,7 @@ def on(
             uri, environment = http.url, {}
         else:
             uri, environment = str(tmp_path / "store"), {}
-        patience = {"PODSTACK_SWEEP_PATIENCE": "20"}
+        patience = {"PODSTACK_SWEEP_PATIENCE": "120"}  # a worker that is stopped lives
         stage = Stage(tmp_path, uri=uri, environment={**environment, **patience})
         closing.append(stage.close)
         return stage
@@ -119,9 +119,9 @@ def test_a_killed_workers_trial_is_finished_by_another_with_the_same_parameters(
     sweep = MLOpsClient(stage.uri).create_sweep(
         None, "random", {"x": {"min": 0.0, "max": 1.0}}, "loss", 6
     )
-    crowd = Crowd(stage, sweep.id, work=0.3)
+    crowd = Crowd(stage, sweep.id)
     crowd.open()
-    first = crowd.start(1)[0]
+    first = crowd.start(1, stays_at=2)[0]
     first.wait_until(lambda: crowd.begun() == 2, "its second trial")
     first.send(signal.SIGKILL)
     second = crowd.start(1)[0]
@@ -183,11 +183,12 @@ def test_a_stop_by_hand_ends_all_workers_and_no_trial_is_begun_after(
     crowd.open()
     workers[0].wait_until(lambda: crowd.begun() >= 12, "a dozen trials")
     sweep.stop("seen enough")
+    by_then = crowd.begun()
 
     for worker in workers:
         assert worker.wait().code == 0
     begun = crowd.begun()
-    assert begun < 100
+    assert begun <= by_then + len(workers)  # each may have been about to
     assert (sweep.status, sweep.stop_reason) == ("stopped", "seen enough")
     records = sweep.refresh().records()
     assert len(records) == begun
@@ -234,8 +235,8 @@ def test_an_outage_of_the_store_is_waited_for_and_costs_no_trial(
         workers = crowd.start(4, deadline=400)
         crowd.open()
         for fault in ("refuse", 503, "lose answer", "reset"):
-            begun = crowd.begun()
-            workers[0].wait_until(lambda begun=begun: crowd.begun() >= begun + 8, "more trials")
+            least = min(crowd.begun() + 8, size - 4)
+            workers[0].wait_until(lambda least=least: crowd.begun() >= least, "more trials")
             proxy.fail(fault)
             time.sleep(5.0)
             proxy.heal()

@@ -126,7 +126,7 @@ def test_another_process_suggests_the_same_whatever_the_order(
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=DEADLINE,
         check=False,
     )
 

@@ -36,7 +36,7 @@ def sweep(client: MLOpsClient) -> Sweep:
         run.log_metrics({"loss": 0.5})
     second.complete({"loss": float("nan")})
     third.release()
-    assert keeper.wait(30)  # the run is sealed in the background
+    assert keeper.wait(240)  # the run is sealed in the background
     return sweep
 
 
@@ -95,12 +95,12 @@ def test_a_sweep_goes_on_in_a_copy_that_was_made_while_a_worker_had_a_trial(
     sweep = grid(client, 8)
     crowd = Crowd(stage, sweep.id, work=0.2)
     crowd.open()
-    worker = crowd.start(1)[0]
-    worker.wait_until(lambda: crowd.begun() >= 3, "its third trial")
+    worker = crowd.start(1, stays_at=3)[0]
+    worker.wait_until(lambda: crowd.begun() == 3, "its third trial")
     sync(open_backend(str(stage.store)), open_backend(str(tmp_path / "copy")))
     worker.end()
     there = MLOpsClient(tmp_path / "copy").get_sweep(sweep.id)
-    while (trial := there.suggest(wait=30)) is not None:
+    while (trial := there.suggest(wait=200)) is not None:
         trial.complete({"loss": sum(trial.flat_params.values())})
 
     assert sorted(record.value or 0.0 for record in there.records()) == [*map(float, range(8))]

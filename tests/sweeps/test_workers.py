@@ -476,6 +476,43 @@ def objective(trial):
     assert [(r.status, r.worker) for r in by_number(client).values()] == [("running", "")] * 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_a_worker_that_was_forked_just_now_hears_of_the_end(
+    client: MLOpsClient, stage: Stage
+) -> None:
+    """Until it has handlers of its own, it has those of the pool, which note a signal for that."""
+    made(client, 4)
+    child = pool(
+        stage,
+        """
+from podstack.sweeps import worker
+objective = lambda trial: at_work(trial)
+listen = worker._listen
+
+def late(stop):
+    (HERE / f"forked-{os.getpid()}").touch()
+    while not (HERE / f"ended-{os.getpid()}").exists():
+        time.sleep(0.01)
+    listen(stop)
+
+def terminated(process):
+    terminate(process)
+    (HERE / f"ended-{process.pid}").touch()
+
+import multiprocessing.process as processes
+terminate = processes.BaseProcess.terminate
+processes.BaseProcess.terminate = terminated
+worker._listen = late
+""",
+    )
+    child.wait_until(lambda: len(list(stage.folder.glob("forked-*"))) == 2, "fork both")
+    child.send(signal.SIGINT)
+    ended = child.wait()  # which raises before a grace is over
+
+    assert ended.code == -signal.SIGINT, ended.err
+    assert works(stage) == {}
+
+
 LARGE = """
 import functools
 
