@@ -186,6 +186,39 @@ def test_ctrl_c_ends_it_without_a_traceback(store: Path) -> None:
         assert "Traceback" not in server.output
 
 
+# Python runs a module of this name at its start, before the command.
+_AT_START = "sitecustomize.py"
+_INTERRUPTED = """
+import signal, sys, weakref
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(finder)
+            there = Interrupting()
+            kept = weakref.ref(there, lambda _: signal.raise_signal(signal.SIGINT))
+            del there
+
+finder = Interrupting()
+sys.meta_path.insert(0, finder)
+"""
+
+
+@pytest.mark.parametrize("module", ["uvicorn.config", "uvicorn.lifespan.on", "podstack.server.app"])
+def test_ctrl_c_is_not_lost_where_python_calls_something_back_in_an_import(
+    store: Path, tmp_path: Path, module: str
+) -> None:
+    """An exception that a callback of a weak reference raises is printed, and goes no further."""
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / _AT_START).write_text(_INTERRUPTED.format(module=module))
+    with RunningServer(store, environment={"PYTHONPATH": str(start)}) as server:
+        wait_until(lambda: server.has_ended, "it ends")
+
+        assert server.stop() == 130
+        assert "Traceback" not in server.output
+
+
 # Several processes ---------------------------------------------------------------------
 
 
