@@ -1,9 +1,9 @@
 """Starting a server: the address is bound first, so that its line names the port it got.
 
 What answers is imported after that, half a second later: a browser starts in the meantime, and its
-first request waits in the socket. Ctrl-C is noted until uvicorn heeds it: in the middle of an import
-Python may call something back (a weak reference, a finalizer), from which a KeyboardInterrupt does
-not come out.
+first request waits in the socket. Ctrl-C is noted until uvicorn heeds it: in the middle of an
+import Python may call something back (a weak reference, a finalizer), from which a
+KeyboardInterrupt does not come out.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def serve(settings: ServerSettings, told: Callable[[str], None]) -> None:
 
 
 class _Interruption:
-    """A `with` block that Ctrl-C ends where that is in order: at `check`, at its end, or in uvicorn.
+    """A `with` block that Ctrl-C ends where that is in order: at `check`, at its end, in uvicorn.
 
     server: what is to end by itself, where the signal comes before uvicorn listens to signals.
     """
