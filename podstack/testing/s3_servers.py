@@ -29,7 +29,7 @@ import pytest
 KEY = "podstack-test"
 SECRET = "podstack-test-secret"
 REGION = "us-east-1"
-_PATIENCE = 60.0  # seconds until a server answers, or did not start
+_PATIENCE = 240.0  # seconds until a server answers, or did not start
 _BUCKETS = count()
 
 

@@ -15,6 +15,7 @@ from podstack.errors import NotFoundError
 from podstack.server.asking import experiment_of
 from podstack.server.readers import FRESH, ProjectReader
 from podstack.server.stores import Stores
+from podstack.testing.stage import DEADLINE
 
 
 @pytest.fixture
@@ -63,11 +64,11 @@ def test_whoever_was_told_of_new_points_gets_them(
 ) -> None:
     with store.start_run(run_id="going", capture=False) as run:
         run.log_metrics({"loss": 1.0}, step=0)
-        assert run.flush(timeout=60)
+        assert run.flush(timeout=DEADLINE)
         with looked.metrics("going", FRESH) as found:
             assert len(found["loss"]) == 1
         run.log_metrics({"loss": 0.5}, step=1)
-        assert run.flush(timeout=60)
+        assert run.flush(timeout=DEADLINE)
         looked.shared.refresh_now()  # a page hears of the second point, and asks for it at once
 
         with looked.metrics("going", FRESH) as found:

@@ -17,7 +17,6 @@ from podstack.testing.fault_proxy import FaultProxy, Seen
 from podstack.testing.stage import DEADLINE
 
 
-
 class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     got: ClassVar[list[bytes]]
