@@ -15,6 +15,7 @@ import pytest
 from podstack import MLOpsClient
 from podstack.backend import LocalStore
 from podstack.errors import BackendError
+from podstack.index import SoFar
 from podstack.server.asking import experiment_of
 from podstack.server.readers import ProjectReader
 from podstack.server.stores import Stores
@@ -92,6 +93,23 @@ def test_the_latest_runs_and_all_experiments_are_there_at_once(
     assert 50 <= len(found) < RUNS
     assert found == whole[-len(found) :]
     assert [row.id for row in part.index.experiments()] == ["many"]
+
+
+def test_what_is_said_to_be_done_can_be_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, _ = opened(folder)
+    advance, found = reader.shared._advance, []
+
+    def noted(count: int) -> None:
+        advance(count)
+        assert reader.shared.behind is not None
+        found.append((reader.shared.behind.done, SoFar(reader.shared).count()))
+
+    monkeypatch.setattr(reader.shared, "_advance", noted)
+    reader.index.refresh()
+
+    assert found == [(done, done) for done in range(50, RUNS + 1, 50)]
 
 
 def test_who_does_not_ask_for_a_part_gets_all_runs(held: tuple[ProjectReader, HeldStore]) -> None:
