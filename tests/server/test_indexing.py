@@ -99,7 +99,8 @@ def test_what_is_said_to_be_done_can_be_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, _ = opened(folder)
-    advance, found = reader.shared._advance, []
+    advance = reader.shared._advance
+    found: list[tuple[int, int]] = []
 
     def noted(count: int) -> None:
         advance(count)

@@ -437,11 +437,16 @@ def test_who_made_way_for_a_claim_that_came_too_late_wins_where_it_is_taken_back
     monkeypatch.setattr(claims, "SETTLE", 0.2)
     slow, quick = Ordered(tmp_path), Ordered(tmp_path)
     has_looked, is_quick_put, is_slow_put, is_decided = (threading.Event() for _ in range(4))
+
+    def hold() -> None:
+        is_slow_put.set()
+        is_decided.wait(DEADLINE)
+
     slow.after["list0"] = has_looked.set
     quick.before["put"] = lambda: has_looked.wait(DEADLINE)
     quick.after["put"] = is_quick_put.set
     slow.before["put"] = lambda: is_quick_put.wait(DEADLINE)
-    slow.after["put"] = lambda: (is_slow_put.set(), is_decided.wait(DEADLINE))
+    slow.after["put"] = hold
     quick.before["list1"] = lambda: is_slow_put.wait(DEADLINE)
     quick.after["list1"] = is_decided.set
     both = [Claims(slow), Claims(quick)]
