@@ -43,8 +43,8 @@ _MANY = 100  # runs to look at that are called a long look
 class Behind(NamedTuple):
     """How far a long look at the store has come.
 
-    done: runs that were looked at once. total: all runs; None where nearly all are known, and
-    while they are counted.
+    done: runs that were looked at once and can be asked for. total: all runs; None where nearly
+    all are known, and while they are counted.
     """
 
     done: int
@@ -211,16 +211,17 @@ class Index(Questions):
         pause, hold = threading.Event(), _FIRST_HOLD
         try:
             while chunks:
+                unknown = 0
                 with file.writing() as connection:
                     until = monotonic() + hold
                     while True:
                         chunk = chunks.pop(0)
-                        unknown = finder.unknown(chunk)
+                        unknown += finder.unknown(chunk)
                         self._look_at(connection, finder, changes, chunk)
                         progress.advance(len(chunk))
-                        self._advance(unknown)
                         if not chunks or monotonic() >= until:
                             break
+                self._advance(unknown)  # only now can it be seen
                 hold = min(2 * hold, _HOLD)
                 if chunks:
                     pause.wait(0.001)  # so that others can write too

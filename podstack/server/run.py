@@ -1,17 +1,22 @@
 """Starting a server: the address is bound first, so that its line names the port it got.
 
 What answers is imported after that, half a second later: a browser starts in the meantime, and its
-first request waits in the socket.
+first request waits in the socket. Ctrl-C is noted until uvicorn heeds it: in the middle of an
+import Python may call something back (a weak reference, a finalizer), from which a
+KeyboardInterrupt does not come out.
 """
 
 from __future__ import annotations
 
 import gc
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from podstack import config
@@ -61,16 +66,58 @@ def serve(settings: ServerSettings, told: Callable[[str], None]) -> None:
     """
     listening = _bound(settings.host, settings.port)
     told(address(settings, listening))
-    with _uncollected():
-        import uvicorn
+    with _Interruption() as interruption:
+        with _uncollected():
+            import uvicorn
 
-        made = uvicorn_config(settings)
-    if settings.workers > 1:
-        from uvicorn.supervisors import Multiprocess
+            made = uvicorn_config(settings)
+        if settings.workers > 1:
+            from uvicorn.supervisors import Multiprocess
 
-        Multiprocess(made, sockets=[listening]).run()
-    else:
-        uvicorn.Server(made).run(sockets=[listening])
+            interruption.check()
+            Multiprocess(made, sockets=[listening]).run()
+        else:
+            server = interruption.server = uvicorn.Server(made)
+            interruption.check()
+            server.run(sockets=[listening])
+
+
+class _Interruption:
+    """A `with` block that Ctrl-C ends where that is in order: at `check`, at its end, in uvicorn.
+
+    server: what is to end by itself, where the signal comes before uvicorn listens to signals.
+    """
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+        self._is_asked = self._is_set = False
+
+    def __enter__(self) -> _Interruption:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+            self._is_set = True
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._is_asked = True
+        if self.server is not None:
+            self.server.should_exit = True
+
+    def check(self) -> None:
+        """
+        Raises:
+            KeyboardInterrupt: it came by now.
+        """
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._is_set:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if error is None:
+            self.check()
 
 
 def next_free(port: int) -> int:

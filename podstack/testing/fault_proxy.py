@@ -37,7 +37,7 @@ FAULTS = (
     "throttle",  # `rate` bytes per second in both directions
 )
 _GLANCE = 0.02  # seconds
-_ANSWER = 60.0  # seconds that the server may take
+_ANSWER = 240.0  # seconds that the server may take: as long as the machine is busy
 _FLAP = 0.25  # seconds
 
 
@@ -200,16 +200,16 @@ class FaultProxy:
         request = self._request(client, stream)
         if request is None:
             return False
-        fault = self._strikes(request.method)
+        fault, told = self._strikes(request.method)
         self.seen.append(Seen(request.method, request.path, fault.kind))
         if isinstance(fault.kind, int):
             client.sendall(_refusal(fault))
             return True
         if fault.kind in _INSTEAD:
-            self._do_instead(client, fault)
+            self._do_instead(client, fault, told)
             return False
         if fault.kind == "delay":
-            self._wait(fault.seconds)
+            self._wait(fault.seconds, told)
         answer = self._asked(request, cut=fault.kind == "cut request")
         if fault.kind in ("cut request", "lose answer"):
             return False
@@ -219,19 +219,22 @@ class FaultProxy:
         self._send(client, answer)
         return True
 
-    def _strikes(self, method: str) -> Fault:
+    def _strikes(self, method: str) -> tuple[Fault, int]:
+        """What becomes of a request, and what had been told when that was decided; see `_wait`."""
         with self._lock:
+            told = self._told
             for entry in self._next:
                 if entry[0] in ("", method):
                     self._next.remove(entry)
-                    return entry[1]
+                    return entry[1], told
             fault = self._fault
         if fault.kind == "flap":
-            return fault._replace(kind="reset" if time.monotonic() // _FLAP % 2 else "pass")
-        return fault
+            kind = "reset" if time.monotonic() // _FLAP % 2 else "pass"
+            return fault._replace(kind=kind), told
+        return fault, told
 
-    def _do_instead(self, client: socket.socket, fault: Fault) -> None:
-        if fault.kind == "reset":
+    def _do_instead(self, client: socket.socket, fault: Fault, told: int) -> None:
+        if fault.kind in ("reset", "refuse"):  # one that was accepted just before
             _reset(client)
         elif fault.kind == "garbage":
             client.sendall(b"\x16\x03\x01 no HTTP at all\xff\r\n\r\n")
@@ -241,11 +244,11 @@ class FaultProxy:
             while client.recv(65536):
                 pass
         else:
-            self._wait(float("inf"))
+            self._wait(float("inf"), told)
 
-    def _wait(self, seconds: float) -> None:
-        """Until that many seconds have passed, or something else is told."""
-        until, told = time.monotonic() + seconds, self._told
+    def _wait(self, seconds: float, told: int) -> None:
+        """Until that many seconds have passed, or something else was told than when it struck."""
+        until = time.monotonic() + seconds
         while time.monotonic() < until and self._told == told and not self._closed:
             time.sleep(_GLANCE)
 

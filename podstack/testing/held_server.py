@@ -6,8 +6,6 @@ from pathlib import Path
 
 from podstack.testing.podstack_server import RunningServer
 
-# Python runs a module of this name at its start, before the command.
-_AT_START = "sitecustomize.py"
 _HELD = """
 import os, time
 import podstack.index as index
@@ -37,12 +35,8 @@ class HeldServer(RunningServer):
 
     def __init__(self, store: Path, run: str) -> None:
         self._go, self._fail = Path(f"{store}-go"), Path(f"{store}-fail")
-        start = Path(f"{store}-start")
-        start.mkdir()
-        files = {"go": str(self._go), "fail": str(self._fail)}
-        (start / _AT_START).write_text(_HELD.format(run=run, **files))
-        beside = {"PODSTACK_CACHE": f"{store}-cache", "PYTHONPATH": str(start)}
-        super().__init__(store, environment=beside)
+        held = _HELD.format(run=run, go=str(self._go), fail=str(self._fail))
+        super().__init__(store, environment={"PODSTACK_CACHE": f"{store}-cache"}, first=held)
 
     def fail(self) -> None:
         """Let every look end there with an error, until `go`."""

@@ -32,6 +32,8 @@ class RunningServer:
         options: further words of the command line.
         log: the file that gets what the server prints; by default beside a store that is a
             folder, else in the folder for temporary files.
+        first: Python that each of its processes runs before anything else: to hold it up somewhere,
+            or to set a limit that is not what a test is about.
     """
 
     def __init__(
@@ -42,10 +44,13 @@ class RunningServer:
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
+        first: str = "",
     ) -> None:
         self.store = str(store)
         self._options, self._environment = tuple(options), dict(environment or {})
         self.log = log or _log_beside(self.store)
+        if first:
+            self._environment["PYTHONPATH"] = _written(first, Path(f"{self.log}-first"))
         self._first = self.token("default", "admin") if tokens else ""
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -173,6 +178,13 @@ class RunningServer:
             self.go_on()
         self.stop()
         self._signal_all(signal.SIGKILL)  # workers that outlived it
+
+
+def _written(first: str, folder: Path) -> str:
+    """The search path on which Python finds what it is to run at its start."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(first)
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _log_beside(store: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-_TIMEOUT = 30.0  # seconds
+_TIMEOUT = 240.0  # seconds; ends a hang, and says nothing of how quick an answer is
 
 
 @dataclass(frozen=True, slots=True)

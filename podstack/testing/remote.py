@@ -18,6 +18,7 @@ from podstack import config
 from podstack.testing.fault_proxy import FaultProxy
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.s3_servers import RcloneServer, S3Server, credentials
+from podstack.testing.stage import DEADLINE
 
 HTTP, S3 = "http", "s3"
 
@@ -38,7 +39,7 @@ class Remote:
             [sys.executable, "-m", "podstack", "sync"],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=DEADLINE,
             env={**os.environ, **self.environment},
             check=False,
         )

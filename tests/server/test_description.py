@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from podstack.testing.raw_http import ask
+from podstack.testing.stage import DEADLINE
 
 schemathesis = pytest.importorskip("schemathesis")
 
@@ -17,7 +18,7 @@ def test_every_operation_stands_what_its_description_allows(team: Any) -> None:
     """Bounded and always the same: no answer is a 5xx, none tells of the inside."""
     url = f"http://127.0.0.1:{team.server.port}/api/v1/openapi.json"
     bearer = {"Authorization": f"Bearer {team.root}"}
-    schema = schemathesis.openapi.from_url(url, headers=bearer)
+    schema = schemathesis.openapi.from_url(url, headers=bearer, timeout=DEADLINE)
     tried = 0
     for result in schema.get_all_operations():
         operation = result.ok()
@@ -34,7 +35,8 @@ def test_every_operation_stands_what_its_description_allows(team: Any) -> None:
         def stands(case: Any) -> None:
             nonlocal tried
             tried += 1
-            answer = case.call(headers=bearer, base_url=url.rpartition("/api/")[0])
+            base = url.rpartition("/api/")[0]
+            answer = case.call(headers=bearer, base_url=base, timeout=DEADLINE)
             assert answer.status_code < 500, (case, answer.text)
             assert "Traceback" not in answer.text
 

@@ -15,7 +15,7 @@ import pytest
 from podstack import MLOpsClient
 from podstack.testing.podstack_server import RunningServer
 from podstack.testing.raw_http import Answer, ask
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -46,7 +46,8 @@ class Pages:
         return self.runs.pop()
 
     def until_known(self, run: str) -> None:
-        for _ in range(1000):
+        until = time.monotonic() + DEADLINE
+        while time.monotonic() < until:
             if self.send("GET", f"runs/{run}").status == 200:
                 return
             time.sleep(0.02)
@@ -63,7 +64,8 @@ def started(client: MLOpsClient) -> str:
 def alpha_run(team: Any) -> str:
     """An ended run of alpha that its server has heard of, for all who may not change it."""
     run = started(MLOpsClient(team.server.store, project="alpha"))
-    for _ in range(1000):
+    until = time.monotonic() + DEADLINE
+    while time.monotonic() < until:
         if team.ask("GET", f"/api/v1/projects/alpha/runs/{run}").status == 200:
             return run
         time.sleep(0.02)

@@ -102,13 +102,13 @@ def test_the_rest_is_mounted_once_however_many_ask() -> None:
     rest = Rest(lambda: mounted.append(threading.get_ident()))
 
     def ask() -> None:
-        entered.wait(30)
+        entered.wait(DEADLINE)
         rest.mount()
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(DEADLINE)
 
     assert len(mounted) == 1

@@ -15,6 +15,7 @@ import pytest
 from podstack import MLOpsClient
 from podstack.backend import LocalStore
 from podstack.errors import BackendError
+from podstack.index import SoFar
 from podstack.server.asking import experiment_of
 from podstack.server.readers import ProjectReader
 from podstack.server.stores import Stores
@@ -22,6 +23,7 @@ from podstack.testing import ui_store
 from podstack.testing.faults import FaultyLocalStore, SlowLocalStore
 from podstack.testing.held_server import HeldServer
 from podstack.testing.raw_http import ask
+from podstack.testing.stage import DEADLINE
 
 RUNS = 300
 SOME = 120  # runs that are seen before the look is held up
@@ -42,7 +44,7 @@ class HeldStore(SlowLocalStore):
         self.passing -= 1
         if self.passing < 0:
             self.is_held = True
-            assert self.go.wait(60)
+            assert self.go.wait(DEADLINE)
 
 
 @pytest.fixture
@@ -93,6 +95,24 @@ def test_the_latest_runs_and_all_experiments_are_there_at_once(
     assert [row.id for row in part.index.experiments()] == ["many"]
 
 
+def test_what_is_said_to_be_done_can_be_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, _ = opened(folder)
+    advance = reader.shared._advance
+    found: list[tuple[int, int]] = []
+
+    def noted(count: int) -> None:
+        advance(count)
+        assert reader.shared.behind is not None
+        found.append((reader.shared.behind.done, SoFar(reader.shared).count()))
+
+    monkeypatch.setattr(reader.shared, "_advance", noted)
+    reader.index.refresh()
+
+    assert found == [(done, done) for done in range(50, RUNS + 1, 50)]
+
+
 def test_who_does_not_ask_for_a_part_gets_all_runs(held: tuple[ProjectReader, HeldStore]) -> None:
     reader, slow = held
     some(reader)
@@ -107,11 +127,11 @@ def test_who_does_not_ask_for_a_part_gets_all_runs(held: tuple[ProjectReader, He
     part = some(reader).index.count()
     asked_before = list(counted)
     slow.go.set()
-    asking.join(60)
+    asking.join(DEADLINE)
 
     assert part < RUNS
     assert (asked_before, counted) == ([], [RUNS])
-    assert reader.so_far(60.0) is reader
+    assert reader.so_far(DEADLINE) is reader
 
 
 def test_nothing_that_was_made_from_a_part_is_kept_as_the_whole(
@@ -169,7 +189,7 @@ def test_a_listing_of_all_that_is_known_is_not_told_as_indexing(folder: Path) ->
     reader.shared.wrote()  # so that it has to look
     part = reader.so_far(0.0)
     slow.go.set()
-    listing.join(60)
+    listing.join(DEADLINE)
 
     assert part.behind == (0, None)
     assert part.index.count() == RUNS
@@ -181,11 +201,11 @@ def test_a_look_that_fails_says_so_and_goes_on_at_the_next(folder: Path) -> None
     faulty.fail("get", BackendError("the disk is gone"), call=2 * SOME)
     reader.store.backend = faulty
     with pytest.raises(BackendError, match="disk is gone"):
-        reader.so_far(60.0)
+        reader.so_far(DEADLINE)
     trouble = reader.shared.trouble
     read = faulty.calls["get"]
     faulty.heal()
-    whole = reader.so_far(60.0)
+    whole = reader.so_far(DEADLINE)
 
     assert trouble == "the disk is gone"
     assert (whole.behind, whole.index.count(), reader.shared.trouble) == (None, RUNS, "")
@@ -198,7 +218,7 @@ def test_who_asks_for_all_hears_of_a_failure_that_began_in_the_background(folder
     faulty.fail("get", BackendError("the disk is gone"), times=None)
     reader.store.backend = faulty
     with pytest.raises(BackendError, match="disk is gone"):
-        reader.so_far(60.0)
+        reader.so_far(DEADLINE)
 
     with pytest.raises(BackendError, match="disk is gone"):
         reader.index.count()
@@ -221,13 +241,15 @@ def test_another_replica_is_held_up_by_nobody(
 def test_a_forked_child_looks_by_itself(held: tuple[ProjectReader, HeldStore]) -> None:
     reader, slow = held
     some(reader)
+    while not slow.is_held:  # else the look may be in the middle of SQLite, and so in the child
+        time.sleep(0.01)
     child = os.fork()
     if not child:
         code = 1
         try:
             slow.go = threading.Event()
             slow.go.set()
-            whole = reader.so_far(30.0)
+            whole = reader.so_far(DEADLINE)
             code = 0 if whole.behind is None and whole.index.count() == RUNS else 2
         finally:
             os._exit(code)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from podstack.packed import Packing, packed
+from podstack.testing.stage import DEADLINE
 
 LOG = "runs/r1/metrics/w1/000000.jsonl"
 
@@ -39,7 +40,7 @@ def test_what_was_put_is_read_and_listed_with_the_same_tag(team: Any) -> None:
 
 
 def test_a_chunked_body_is_stored_as_it_was_sent(team: Any) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", team.server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", team.server.port, timeout=DEADLINE)
     headers = {"Authorization": f"Bearer {team.editor}", "Transfer-Encoding": "chunked"}
     pieces = iter([b"one", b"two" * 100_000, b"", b"three"])
     connection.request("PUT", team.object("cache/chunked"), pieces, headers, encode_chunked=True)
@@ -291,7 +292,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(team: Any) -> None:
         f"PUT {team.object('cache/broken')} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {team.editor}\r\nContent-Length: 9000000\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", team.server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", team.server.port), timeout=DEADLINE) as connection:
         connection.sendall(head.encode() + bytes(4_000_000))
     team.put("cache/after", b"x")
 
@@ -308,7 +309,7 @@ def test_an_object_that_changes_while_it_is_sent_is_never_sent_as_a_mix(team: An
     team.put("cache/replaced", old)
     head = f"GET {team.object('cache/replaced')} HTTP/1.1\r\nHost: localhost\r\n"
     head += f"Authorization: Bearer {team.editor}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", team.server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", team.server.port), timeout=DEADLINE) as connection:
         connection.sendall(head.encode())
         received = bytearray(connection.recv(1000))  # it has begun, and waits for us to read
         team.put("cache/replaced", new)

@@ -16,10 +16,14 @@ import urllib3
 
 from podstack import MLOpsClient, points
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.stage import DEADLINE
 
 
 class Asked:
-    """Asks one server about one project."""
+    """Asks one server about one project, each time on a connection of its own.
+
+    One that is kept may end in the very moment of the next question: a server keeps it for 5 s.
+    """
 
     def __init__(self, server: RunningServer, run: str) -> None:
         self.server, self.run = server, run
@@ -31,7 +35,7 @@ class Asked:
             for name, value in arguments.items()
         }
         url = f"{self.server.url}/api/v1/projects/default/{question}?{urlencode(words)}"
-        return self._pool.request("GET", url, retries=False)
+        return self._pool.request("GET", url, retries=False, headers={"Connection": "close"})
 
     def __call__(self, question: str, **arguments: Any) -> Any:
         answer = self.raw(question, **arguments)
@@ -64,7 +68,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     run.log_artifact(folder / "näme.txt", "other")
     run.create_alert("loss > 100", "high")
     run.finish()
-    assert run.flush(30)
+    assert run.flush(DEADLINE)
     return folder / "store", run.id
 
 
@@ -278,10 +282,11 @@ def test_other_projects_answer_like_what_is_not_there(tmp_path: Path) -> None:
     with RunningServer(tmp_path / "store", tokens=True) as server:
         token = server.token("alpha", "viewer")
         pool, headers = urllib3.PoolManager(), {"authorization": f"Bearer {token}"}
+        alone = {"connection": "close"}
 
-        def status(path: str, **options: Any) -> int:
-            url = f"{server.url}/api/v1/{path}"
-            return int(pool.request("GET", url, retries=False, **options).status)
+        def status(path: str, headers: dict[str, str] | None = None) -> int:
+            url, sent = f"{server.url}/api/v1/{path}", {**alone, **(headers or {})}
+            return int(pool.request("GET", url, retries=False, headers=sent).status)
 
         for question in ("runs", "experiments", "names", "runs/x", "runs/x/archive"):
             assert status(f"projects/alpha/{question}") == 401

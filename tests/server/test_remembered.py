@@ -15,6 +15,7 @@ import pytest
 from podstack import MLOpsClient
 from podstack.index.file import existing
 from podstack.index.overview import Reached
+from podstack.server import readers
 from podstack.server.readers import ProjectReader, SharedIndex
 from podstack.server.remembered import MOST_BYTES, Remembered
 from podstack.server.stores import Stores
@@ -104,11 +105,14 @@ def test_a_row_is_looked_up_once_and_again_after_an_edit(
 
 
 def test_the_duration_of_a_run_that_runs_is_as_of_now(
-    client: MLOpsClient, reader: ProjectReader
+    client: MLOpsClient, reader: ProjectReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with client.start_run(capture=False) as run:
         reader.shared.wrote()
-        assert reader.row(run.id).duration < reader.row(run.id).duration
+        created = reader.row(run.id).created
+        for later in (1.0, 2.0):
+            monkeypatch.setattr(readers, "now", lambda time=created + later: time)
+            assert reader.row(run.id).duration == pytest.approx(later)
 
 
 class CountingIndex(SharedIndex):

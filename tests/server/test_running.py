@@ -20,7 +20,7 @@ from podstack.errors import UsageError
 from podstack.server.run import prepare
 from podstack.server.settings import ServerSettings
 from podstack.testing.podstack_server import RunningServer
-from podstack.testing.raw_http import ask
+from podstack.testing.raw_http import ask, send
 from podstack.testing.stage import DEADLINE
 
 OBJECT = "/api/v1/projects/default/objects/cache/x"
@@ -150,8 +150,9 @@ def test_revoking_what_is_not_there_names_what_is(store: Path) -> None:
 
 
 def test_a_request_in_flight_is_finished_before_the_end(store: Path) -> None:
-    with RunningServer(store) as server:
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    patient = f"from podstack.server import run; run.GRACE = {DEADLINE:.0f}"
+    with RunningServer(store, first=patient) as server:
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE)
         head = f"PUT {OBJECT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
         connection.sendall(head.encode() + b"first")
         wait_until(server.is_up, "it answers")
@@ -186,12 +187,40 @@ def test_ctrl_c_ends_it_without_a_traceback(store: Path) -> None:
         assert "Traceback" not in server.output
 
 
+_INTERRUPTED = """
+import signal, sys, weakref
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(finder)
+            there = Interrupting()
+            kept = weakref.ref(there, lambda _: signal.raise_signal(signal.SIGINT))
+            del there
+
+finder = Interrupting()
+sys.meta_path.insert(0, finder)
+"""
+
+
+@pytest.mark.parametrize("module", ["uvicorn.config", "uvicorn.lifespan.on", "podstack.server.app"])
+def test_ctrl_c_is_not_lost_where_python_calls_something_back_in_an_import(
+    store: Path, module: str
+) -> None:
+    """An exception that a callback of a weak reference raises is printed, and goes no further."""
+    with RunningServer(store, first=_INTERRUPTED.format(module=module)) as server:
+        wait_until(lambda: server.has_ended, "it ends")
+
+        assert server.stop() == 130
+        assert "Traceback" not in server.output
+
+
 # Several processes ---------------------------------------------------------------------
 
 
 def children(pid: int) -> list[int]:
     listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False, timeout=20
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False, timeout=DEADLINE
     )
     return [int(line) for line in listed.stdout.split()]
 
@@ -229,11 +258,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
     try:
-        subprocess.run(words, check=True, timeout=20, capture_output=True)
+        subprocess.run(words, check=True, timeout=DEADLINE, capture_output=True)
     except (OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"no small disk can be mounted here, which needs root: {error}")
     yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=20)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=DEADLINE)
 
 
 def test_89_a_full_disk_is_507_and_reads_go_on(small_disk: Path, tmp_path: Path) -> None:
@@ -267,7 +296,7 @@ def test_89_a_store_that_cannot_be_written_is_503_and_reads_go_on(
     with RunningServer(small_disk / "store", log=tmp_path / "log") as server:
         assert ask(server.port, "PUT", OBJECT, body=b"kept").status == 200
         remount = ["mount", "-o", "remount,ro", str(small_disk)]
-        subprocess.run(remount, check=True, timeout=20, capture_output=True)
+        subprocess.run(remount, check=True, timeout=DEADLINE, capture_output=True)
         refused = ask(server.port, "PUT", OBJECT, body=b"new")
 
         assert (refused.status, refused.code) == (503, "read_only")
@@ -324,13 +353,11 @@ def test_61_an_upload_over_the_limit_is_413_with_length_or_in_chunks(
     piece = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
     fine = ask(special.port, "PUT", f"{OBJECT}-fine", body=bytes(1_000_000))
     long = ask(special.port, "PUT", place, body=bytes(1_000_001))
-    with socket.create_connection(("127.0.0.1", special.port), timeout=30) as connection:
-        connection.sendall(chunked.encode() + piece * 16)
-        answer = connection.recv(1 << 16)
+    endless = send(special.port, chunked.encode() + piece * 16)
 
     assert fine.status == 200
     assert (long.status, long.code) == (413, "too_large")
-    assert b" 413 " in answer.partition(b"\r\n")[0]
+    assert (endless.status, endless.code) == (413, "too_large")
     assert ask(special.port, "GET", place).status == 404
 
 
@@ -389,11 +416,11 @@ def test_a_body_that_stands_still_is_408_and_the_others_go_on(store: Path) -> No
     )
     thread.start()
     try:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         head = f"PUT {OBJECT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
         connection.sendall(head.encode() + b"half")
         answer = connection.recv(1 << 16)
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         client.request("GET", "/healthz")
 
         assert b" 408 " in answer.partition(b"\r\n")[0]
@@ -402,4 +429,4 @@ def test_a_body_that_stands_still_is_408_and_the_others_go_on(store: Path) -> No
         client.close()
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(DEADLINE)

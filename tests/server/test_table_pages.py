@@ -36,7 +36,7 @@ class Asked:
         return self._pool.request(
             "GET",
             self._url + urlencode(words),
-            headers=headers,
+            headers={"Connection": "close", **(headers or {})},  # a kept one ends after 5 s
             retries=False,
             decode_content=False,
         )

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from podstack.testing.backend_suite import BackendSuite, LocalStoreSuite, in_threads
+from podstack.testing.stage import DEADLINE
 
 
 def test_overriding_a_test_is_refused() -> None:
@@ -196,7 +197,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=DEADLINE,
         check=False,
     ).stdout
 
