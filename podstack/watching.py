@@ -84,9 +84,7 @@ class Watch:
             return
         # Without this cell's context: the kernel sends an update as output of the cell that runs
         # then, the one that frontends listen to; they find the picture by its id.
-        self._thread = threading.Thread(
-            target=self._go_on, name="podstack-watch", daemon=True
-        )
+        self._thread = threading.Thread(target=self._go_on, name="podstack-watch", daemon=True)
         self._thread.start()
 
     def _go_on(self) -> None:

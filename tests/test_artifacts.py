@@ -185,7 +185,7 @@ def test_an_artifact_survives_a_kill_before_it_was_hashed(stage: Stage, tmp_path
     make(tmp_path / "model.pt", b"weights")
     stage.play("""
         from podstack.keeper import keeper
-        keeper.submit(iter(lambda: time.sleep(60), 0))  # the background never comes to it
+        keeper.submit(iter(lambda: time.sleep(600), 0))  # the background never comes to it
         run = client.start_run(run_id="r")
         run.log_artifact("model.pt")
         os._exit(1)

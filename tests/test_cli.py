@@ -93,7 +93,9 @@ def fill(folder: Path) -> None:
             run.log_artifact(model, "models")
             run.set_notes("# Depth\nmore is better\n")
     client.get_run("run-1").delete()
-    assert keeper.wait(DEADLINE)  # files have their hashes, logs their seals: nothing more is written
+    assert keeper.wait(
+        DEADLINE
+    )  # files have their hashes, logs their seals: nothing more is written
 
 
 @pytest.fixture(scope="module")

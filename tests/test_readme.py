@@ -30,9 +30,7 @@ def blocks(text: str, language: str = "") -> list[str]:
 
 
 @pytest.fixture
-def trained(
-    client: MLOpsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> MLOpsClient:
+def trained(client: MLOpsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MLOpsClient:
     """Two trainings that differ in one parameter, with a checkpoint each."""
     monkeypatch.setattr(gathering, "PATIENCE", DEADLINE)
     monkeypatch.setattr(gathering, "AT_EXIT", DEADLINE)
