@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podstack import MLOpsClient, Run, clock, processes, summaries
-from podstack.backend import LocalStore
+from podstack.backend import BlobInfo, LocalStore
 from podstack.compact import compact
 from podstack.config import settings as settings_for
 from podstack.errors import BackendError
@@ -785,6 +785,43 @@ def test_a_store_that_does_not_answer_says_so_itself(client: MLOpsClient, store:
             faulty.heal()
             opened.index.refresh()
             assert [row.tags for row in opened.index.runs()] == [sorted(tags)] * 2
+
+
+class Meanwhile(FaultyLocalStore):
+    """Something happens right after the objects of a run were listed."""
+
+    happens: Callable[[], object] | None = None
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+        found = [*super().list(prefix, start_after=start_after)]
+        if "/runs/" in prefix and not prefix.endswith("/meta/") and self.happens is not None:
+            happens, self.happens = self.happens, None
+            happens()
+        return iter(found)
+
+
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_run_that_ends_while_it_is_looked_at_has_its_points_where_it_has_its_end(
+    client: MLOpsClient, store: Path, looked_before: bool
+) -> None:
+    run = client.start_run(run_id="r")
+    opened = Store(settings_for(store, None, None, None))
+    assert isinstance(opened.backend, LocalStore)
+    opened.backend = opened.reader.backend = meanwhile = Meanwhile(opened.backend)
+    if looked_before:
+        opened.index.refresh()
+        run.log_params({"lr": 0.1})
+
+    def end() -> None:
+        run.log_metrics({"x": 1.0})
+        run.finish()
+
+    meanwhile.happens = end
+    opened.index.refresh()
+    (row,) = opened.index.runs()
+
+    assert meanwhile.happens is None
+    assert (row.status, list(row.metrics)) == ("completed", ["x"])
 
 
 def test_what_was_seen_before_a_failure_is_looked_at_again(
