@@ -22,6 +22,7 @@ from podstack.errors import AccessDeniedError
 from podstack.spools import LOCK, WaitingSpool
 from podstack.sync import sync
 from podstack.testing.faults import FaultyBackend
+from podstack.testing.stage import DEADLINE
 from podstack.testing.store_files import stored
 
 
@@ -45,7 +46,7 @@ def ask(*words: str) -> Said:
 def record(store: Path, run_id: str) -> None:
     with MLOpsClient(store).start_run(run_id=run_id) as run:
         run.log_metrics({"loss": 0.5})
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
 
 
 def home(uri: str) -> Path:
@@ -274,10 +275,10 @@ def test_offline_runs_are_sent_and_stay_until_they_are_cleaned(tmp_path: Path) -
     client = MLOpsClient(uri, mode="offline")
     with client.start_run(run_id="ended") as run:
         run.log_metrics({"loss": 0.5})
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     going_on = client.start_run(run_id="going-on")
     going_on.log_metrics({"loss": 1})
-    assert going_on.flush(timeout=30)
+    assert going_on.flush(timeout=DEADLINE)
     offline = home(uri) / "offline"
 
     assert ask().code == 0
@@ -288,7 +289,7 @@ def test_offline_runs_are_sent_and_stay_until_they_are_cleaned(tmp_path: Path) -
     assert (offline / "projects/default/runs/going-on").exists()
     going_on.log_metrics({"loss": 2})
     going_on.finish()
-    assert going_on.flush(timeout=30)
+    assert going_on.flush(timeout=DEADLINE)
     assert ask("--clean").code == 0
     assert [p.value for p in MLOpsClient(uri).get_run("going-on").metrics["loss"].raw] == [1, 2]
     assert MLOpsClient(uri).get_run("ended").metrics["loss"].last == 0.5
@@ -333,7 +334,7 @@ def test_two_syncs_at_once_send_a_spool_once(there: Path) -> None:
         subprocess.Popen([sys.executable, "-c", program, "sync"], stdout=subprocess.PIPE)
         for _ in range(2)
     ]
-    codes = [(p.communicate(timeout=60)[0], p.returncode)[1] for p in started]
+    codes = [(p.communicate(timeout=DEADLINE)[0], p.returncode)[1] for p in started]
 
     assert codes == [0, 0]
     assert runs_in(there) == {f"r{number}" for number in range(6)}
