@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -324,6 +325,30 @@ def test_folders_that_are_no_spools_are_passed_over(there: Path) -> None:
     (home(str(there)) / "empty").mkdir()
 
     assert [(w.uri, w.folder.name) for w in spools.waiting()] == [(str(there), "w")]
+
+
+def test_who_comes_while_a_spool_is_removed_finds_none(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock may be the first of its files to go."""
+    folder = spool(str(there), "w", "r")
+    (waiting,) = spools.waiting()
+    remove, found = shutil.rmtree, list[Any]()
+
+    def slowly(path: Path, **options: Any) -> None:
+        (path / LOCK).unlink()
+        if not found:
+            found.append(spools.waiting())
+            found.append(spools.send(waiting, open_backend(str(there))))
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    sent = spools.send(waiting, open_backend(str(there)))
+
+    assert sent is not None
+    assert sent.removed
+    assert found == [[], None]
+    assert list(folder.parent.iterdir()) == [folder.parent / "uri"]
 
 
 def test_two_syncs_at_once_send_a_spool_once(there: Path) -> None:
