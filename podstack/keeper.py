@@ -65,10 +65,11 @@ class Keeper:
                 self._kept.remove(kept)
 
     def submit(self, job: Job) -> None:
-        with self._lock:
+        with self._lock:  # a thread that has done the job and ended is not one that never was
             self._jobs.put(job)
             self._start()
-        if not self._has_thread():  # none can be started: nobody else would ever do it
+            is_taken = self._has_thread()
+        if not is_taken:  # none can be started: nobody else would ever do it
             self._work_until_idle()
 
     def wait(self, timeout: float | None) -> bool:
@@ -83,9 +84,9 @@ class Keeper:
         done: SimpleQueue[None] = SimpleQueue()
         self.submit(_tell(done))
         deadline = float("inf") if timeout is None else monotonic() + timeout
-        while monotonic() < deadline:
+        while (left := deadline - monotonic()) > 0:
             try:
-                done.get(timeout=min(_TICK, deadline - monotonic()))
+                done.get(timeout=min(_TICK, left))
             except Empty:
                 if not self._has_thread():  # it ended, or another could not be started
                     self._work_until_idle()
@@ -94,7 +95,8 @@ class Keeper:
         return False
 
     def _has_thread(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        thread = self._thread  # read once: it may end meanwhile
+        return thread is not None and thread.is_alive()
 
     def _start(self) -> None:
         if self._has_thread():

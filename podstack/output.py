@@ -159,8 +159,10 @@ class Recorder:
         if monotonic() >= self._settle_at:
             self._settle_at = monotonic() + SETTLE_EVERY
             self._settle()
-        if not self._told_of_limit and any(share.is_full for share in self._shares):
-            self._told_of_limit = True
+        with self._lock:  # somebody may flush or end a run just now
+            is_news = not self._told_of_limit and any(share.is_full for share in self._shares)
+            self._told_of_limit |= is_news
+        if is_news:
             warn(_too_much())
 
     def _wrap(self) -> None:

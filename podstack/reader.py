@@ -97,6 +97,16 @@ class OpLogs:
                     self._read(info, writer)
             return self._fold
 
+    def is_beyond(self, listing: Iterable[BlobInfo]) -> bool:
+        """Whether more was read than the listing showed: what it showed beside is older, too."""
+        with self._lock:
+            return any(
+                info.key.endswith(".jsonl")
+                and (log := self._logs.get(keys.log_writer(info.key) or "")) is not None
+                and log.offset > info.size
+                for info in listing
+            )
+
     def ops_beyond(self, count: int) -> list[Op]:
         """What was read after the first `count` lines, in the order in which it was read."""
         with self._lock:

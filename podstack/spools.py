@@ -31,6 +31,7 @@ from podstack.witnesses import Witnesses
 
 OFFLINE = "offline"
 LOCK = ".lock"
+_GONE = ".gone-"
 
 
 class WaitingSpool(NamedTuple):
@@ -103,7 +104,7 @@ def send(
             return Sent(spool, report, removed=removed)
         removed = _has_all(source, target)
         if removed:
-            shutil.rmtree(spool.folder)
+            _discard(spool.folder)
         return Sent(spool, report, removed=removed)
 
 
@@ -114,7 +115,19 @@ def tidy(home: Path) -> None:
             continue
         with _owning(WaitingSpool("", folder, 0, owned=False)) as owned:
             if owned and not any(not _is_of_the_spool(i.key) for i in _store(folder).list()):
-                shutil.rmtree(folder, ignore_errors=True)
+                _discard(folder)
+    for folder in home.glob(f"{_GONE}*"):  # of a process that was killed meanwhile
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a spool that this process owns, under a name that nobody looks into.
+
+    Else somebody who comes when its lock is gone and its files are not makes it a new lock.
+    """
+    gone = folder.with_name(_GONE + folder.name)
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _waiting(uri: str, folder: Path) -> WaitingSpool:

@@ -45,7 +45,9 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._moved: object = None
         self._pause = seconds
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, str] = {}  # the last picture, without a note
+        self._handle: Any = None
+        self._last: dict[str, str] = {}  # what stands in the notebook
 
     @property
     def is_live(self) -> bool:
@@ -59,6 +61,9 @@ class Watch:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until what is watched is over; Ctrl-C, or the stop button, ends the waiting only.
 
+        The last picture is shown once more: who executes a notebook without looking, as nbconvert
+        does, hears only what comes while a cell runs, and it may have come between two.
+
         Args:
             timeout: seconds at most. Default: no limit.
 
@@ -67,22 +72,22 @@ class Watch:
         """
         if self._thread is not None:
             self._thread.join(timeout)
+            if not self._thread.is_alive():
+                self._show(self._last)
         return not self.is_live
 
     def _begin(self) -> None:
         first = self._draw()
         self._moved, self._shown = first.moved, _bundle(first)
-        handle = _display(self._shown)
+        self._handle, self._last = _display(self._shown), self._shown
         if first.is_over:
             return
         # Without this cell's context: the kernel sends an update as output of the cell that runs
         # then, the one that frontends listen to; they find the picture by its id.
-        self._thread = threading.Thread(
-            target=self._go_on, args=(handle,), name="podstack-watch", daemon=True
-        )
+        self._thread = threading.Thread(target=self._go_on, name="podstack-watch", daemon=True)
         self._thread.start()
 
-    def _go_on(self, handle: Any) -> None:
+    def _go_on(self) -> None:
         took = 0.0
         while not self._stopped.wait(max(self._pause, _SHARE * took)):
             started = monotonic()
@@ -90,17 +95,21 @@ class Watch:
                 frame = self._draw()
             except BackendError as error:  # an outage: the last picture stays
                 self._slow_down()
-                _update(handle, _with_note(self._shown, f"Not up to date: {error}"))
+                self._show(_with_note(self._shown, f"Not up to date: {error}"))
                 continue
             except Exception as error:  # noqa: BLE001  # a thread's outermost frame: told in its place
-                _update(handle, _with_note(self._shown, f"Watched no longer: {error!r}"))
+                self._show(_with_note(self._shown, f"Watched no longer: {error!r}"))
                 return
             took = monotonic() - started
             self._adapt(frame)
             self._shown = _bundle(frame)
-            _update(handle, self._shown)
+            self._show(self._shown)
             if frame.is_over:
                 return
+
+    def _show(self, bundle: dict[str, str]) -> None:
+        self._last = bundle
+        _update(self._handle, bundle)
 
     def _adapt(self, frame: Frame) -> None:
         if frame.moved == self._moved:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from podstack import MLOpsClient, Run
 from podstack.clock import hybrid_clock
 from podstack.keeper import keeper
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whoever runs the tests in the background ignores Ctrl-C, and so would every process that they
@@ -83,7 +83,7 @@ def held_keeper() -> Iterator[threading.Event]:
     release = threading.Event()
 
     def hold() -> Iterator[None]:
-        release.wait(60)
+        release.wait(DEADLINE)
         yield
 
     keeper.submit(hold())

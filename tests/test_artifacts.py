@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from podstack import DamagedError, MLOpsClient, NotFoundError, Run, UsageError, intake
-from podstack.clock import now
+from podstack import DamagedError, MLOpsClient, NotFoundError, Run, UsageError, clock, intake
 from podstack.errors import BackendError, BlobMissing
 from podstack.testing.stage import Stage
 from podstack.testing.store_files import stored, write_op
@@ -185,7 +184,7 @@ def test_an_artifact_survives_a_kill_before_it_was_hashed(stage: Stage, tmp_path
     make(tmp_path / "model.pt", b"weights")
     stage.play("""
         from podstack.keeper import keeper
-        keeper.submit(iter(lambda: time.sleep(60), 0))  # the background never comes to it
+        keeper.submit(iter(lambda: time.sleep(600), 0))  # the background never comes to it
         run = client.start_run(run_id="r")
         run.log_artifact("model.pt")
         os._exit(1)
@@ -404,11 +403,14 @@ def test_a_copy_that_a_second_look_contradicts_is_not_taken(tmp_path: Path) -> N
     assert intake._is_same(str(source), copy)
 
 
-def test_only_a_file_written_a_while_ago_is_taken_at_its_first_look(tmp_path: Path) -> None:
+def test_only_a_file_written_a_while_ago_is_taken_at_its_first_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
     fresh = path.stat()
-    os.utime(path, (now() - 60, now() - 60))
+    monkeypatch.setattr(clock, "now", lambda: fresh.st_mtime + 1)
+    os.utime(path, (fresh.st_mtime - 60, fresh.st_mtime - 60))
     old = path.stat()
 
     assert not intake._is_settled((fresh.st_size, fresh.st_mtime_ns))

@@ -14,6 +14,7 @@ from podstack import MLOpsClient
 from podstack.backend import Backend
 from podstack.errors import BackendUnavailable, DamagedError
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.stage import DEADLINE
 
 SIZE = 40_000_000
 
@@ -34,7 +35,7 @@ def run_id(tmp_path: Path, content: bytes, server: RunningServer) -> str:
     (tmp_path / "model.bin").write_bytes(content)
     with MLOpsClient(server.url).start_run(capture=False) as run:
         run.log_artifact(tmp_path / "model.bin")
-        assert run.flush(60)
+        assert run.flush(DEADLINE)
     return str(run.id)
 
 
@@ -55,17 +56,25 @@ def _counting(backend: Backend, at: int, act: Any) -> list[tuple[int, int | None
 
 
 def test_a_download_goes_on_where_a_killed_server_broke_it(
-    server: RunningServer, run_id: str, content: bytes, tmp_path: Path
+    server: RunningServer,
+    run_id: str,
+    content: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("podstack.artifacts._PAUSES", (0.5,) * 400)  # however long it starts
     run = MLOpsClient(server.url).get_run(run_id)
     file = run.artifacts["model.bin"]
 
+    later = threading.Timer(1.0, server.start)
+
     def kill_and_restart_later() -> None:
         server.kill()
-        threading.Timer(1.0, server.start).start()
+        later.start()
 
     asked = _counting(run._store.backend, SIZE // 2, kill_and_restart_later)
     where = file.download(tmp_path / "out")
+    later.join(DEADLINE)  # it says where it listens after it does
 
     assert where.read_bytes() == content
     begins = [start for start, _ in asked]

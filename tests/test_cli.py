@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 from podstack import MLOpsClient, Run
 from podstack.cli.app import app
 from podstack.config import cache_folder
+from podstack.keeper import keeper
+from podstack.testing.repository import patience
 from podstack.testing.stage import DEADLINE, Stage
 
 EVIL = "\x1b]0;owned\x07\x1b[31m[red]x[/red] [link=file:///e]y[/link] \u202etxt.exe\n=1+1"
@@ -91,6 +93,9 @@ def fill(folder: Path) -> None:
             run.log_artifact(model, "models")
             run.set_notes("# Depth\nmore is better\n")
     client.get_run("run-1").delete()
+    assert keeper.wait(
+        DEADLINE
+    )  # files have their hashes, logs their seals: nothing more is written
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +116,7 @@ def own(client: MLOpsClient, store: Path) -> Path:
     client.create_experiment("e")
     with client.start_run(experiment="e", name="one", run_id="r", tags=["a"]) as run:
         run.log_metrics({"x": 1.0})
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     return store
 
 
@@ -367,10 +372,11 @@ def recorded(client: MLOpsClient, store: Path, tmp_path: Path, stage: Stage) -> 
             print("line one")
             print("line two of", turn)
             run.log_metrics({"x": 1.0})
-        assert run.flush(timeout=30)
+        assert run.flush(timeout=240)
     """
+    patient = {**patience(tmp_path / "patient"), "PODSTACK_CAPTURE": "code,console"}
     for turn in "01":
-        done = stage.play(script, environment={"TURN": turn, "PODSTACK_CAPTURE": "code,console"})
+        done = stage.play(script, environment={"TURN": turn, **patient})
         assert done.code == 0, done.err
     return store
 
@@ -453,7 +459,7 @@ def test_a_damaged_artifact_is_not_fetched(own: Path, client: MLOpsClient, tmp_p
     (tmp_path / "file").write_bytes(MODEL)
     with client.start_run(run_id="r") as run:
         run.log_artifact(tmp_path / "file")
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     stored = next(own.glob("projects/default/runs/r/artifacts/*/file"))
     stored.write_bytes(MODEL[:-1] + b"\0")
     said = ask(own, "artifacts", "get", "r", "-o", str(tmp_path / "out"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from podstack.errors import AccessDeniedError
 from podstack.spools import LOCK, WaitingSpool
 from podstack.sync import sync
 from podstack.testing.faults import FaultyBackend
+from podstack.testing.stage import DEADLINE
 from podstack.testing.store_files import stored
 
 
@@ -45,7 +47,7 @@ def ask(*words: str) -> Said:
 def record(store: Path, run_id: str) -> None:
     with MLOpsClient(store).start_run(run_id=run_id) as run:
         run.log_metrics({"loss": 0.5})
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
 
 
 def home(uri: str) -> Path:
@@ -274,10 +276,10 @@ def test_offline_runs_are_sent_and_stay_until_they_are_cleaned(tmp_path: Path) -
     client = MLOpsClient(uri, mode="offline")
     with client.start_run(run_id="ended") as run:
         run.log_metrics({"loss": 0.5})
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     going_on = client.start_run(run_id="going-on")
     going_on.log_metrics({"loss": 1})
-    assert going_on.flush(timeout=30)
+    assert going_on.flush(timeout=DEADLINE)
     offline = home(uri) / "offline"
 
     assert ask().code == 0
@@ -288,7 +290,7 @@ def test_offline_runs_are_sent_and_stay_until_they_are_cleaned(tmp_path: Path) -
     assert (offline / "projects/default/runs/going-on").exists()
     going_on.log_metrics({"loss": 2})
     going_on.finish()
-    assert going_on.flush(timeout=30)
+    assert going_on.flush(timeout=DEADLINE)
     assert ask("--clean").code == 0
     assert [p.value for p in MLOpsClient(uri).get_run("going-on").metrics["loss"].raw] == [1, 2]
     assert MLOpsClient(uri).get_run("ended").metrics["loss"].last == 0.5
@@ -325,6 +327,30 @@ def test_folders_that_are_no_spools_are_passed_over(there: Path) -> None:
     assert [(w.uri, w.folder.name) for w in spools.waiting()] == [(str(there), "w")]
 
 
+def test_who_comes_while_a_spool_is_removed_finds_none(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock may be the first of its files to go."""
+    folder = spool(str(there), "w", "r")
+    (waiting,) = spools.waiting()
+    remove, found = shutil.rmtree, list[Any]()
+
+    def slowly(path: Path, **options: Any) -> None:
+        (path / LOCK).unlink()
+        if not found:
+            found.append(spools.waiting())
+            found.append(spools.send(waiting, open_backend(str(there))))
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    sent = spools.send(waiting, open_backend(str(there)))
+
+    assert sent is not None
+    assert sent.removed
+    assert found == [[], None]
+    assert list(folder.parent.iterdir()) == [folder.parent / "uri"]
+
+
 def test_two_syncs_at_once_send_a_spool_once(there: Path) -> None:
     for number in range(6):
         spool(str(there), f"w{number}", f"r{number}")
@@ -333,7 +359,7 @@ def test_two_syncs_at_once_send_a_spool_once(there: Path) -> None:
         subprocess.Popen([sys.executable, "-c", program, "sync"], stdout=subprocess.PIPE)
         for _ in range(2)
     ]
-    codes = [(p.communicate(timeout=60)[0], p.returncode)[1] for p in started]
+    codes = [(p.communicate(timeout=DEADLINE)[0], p.returncode)[1] for p in started]
 
     assert codes == [0, 0]
     assert runs_in(there) == {f"r{number}" for number in range(6)}

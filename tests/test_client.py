@@ -9,7 +9,7 @@ import pytest
 
 from podstack import Experiment, MLOpsClient, NotFoundError, Run, UsageError, WrongTypeError
 from podstack.clock import now
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 from podstack.testing.store_files import stored
 
 
@@ -428,7 +428,7 @@ def test_a_client_may_be_shared_between_threads(client: MLOpsClient) -> None:
 
     client.create_experiment("default")
     with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(train, range(16), timeout=60))
+        runs = list(pool.map(train, range(16), timeout=DEADLINE))
 
     assert [run.metrics["x"].last for run in runs] == list(range(16))
     assert len(client.list_runs()) == 16

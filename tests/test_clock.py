@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from podstack import clock
 from podstack.clock import HybridClock, stamp_time, stamp_value
+from podstack.testing.stage import DEADLINE
 
 DAY = 24 * 3600.0
 NOW = 1_795_000_000.0
@@ -121,14 +122,14 @@ def test_threads_get_stamps_of_their_own() -> None:
     start = threading.Barrier(8)
 
     def take(into: list[str]) -> None:
-        start.wait(timeout=30)
+        start.wait(timeout=DEADLINE)
         into.extend(one.next() for _ in range(2000))
 
     threads = [threading.Thread(target=take, args=(into,)) for into in found]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=DEADLINE)
 
     assert len({stamp for into in found for stamp in into}) == 8 * 2000
     assert all(into == sorted(into) for into in found)

@@ -34,7 +34,7 @@ from podstack.parquet import Rows
 from podstack.point_logs import PointLogs
 from podstack.series import Columns
 from podstack.store import Store
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 KEYS = Project("default")
 PREFIX = KEYS.metrics("r")
@@ -107,7 +107,7 @@ def log_odd_points(run: Run) -> None:
 def record(client: MLOpsClient, run_id: str = "r", **facts: Any) -> Run:
     with client.start_run(run_id=run_id, **facts) as run:
         log_odd_points(run)
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     return run
 
 
@@ -180,7 +180,7 @@ def test_metrics_that_were_taken_before_are_readable_after_ranges_were_merged(
     metrics = read(store).metrics
     small = objects(store)
     run.finish()
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     compact_all(store)
 
     assert len(small) > 3
@@ -205,7 +205,7 @@ def test_a_metric_is_fetched_alone_and_a_summary_without_any_row(
     with client.start_run(run_id="r") as run:
         for step in range(70_000):  # enough for row groups of their own
             run.log_metrics({"a": chance.random(), "b": chance.random()}, step=step)
-    assert run.flush(timeout=60)
+    assert run.flush(timeout=DEADLINE)
     expected = run.metrics["b"].values.tolist(), str(dict(run.summary))
     compact_all(store)
     (name,) = objects(store)
@@ -382,7 +382,7 @@ def test_of_a_run_that_records_whole_blocks_are_compacted_and_never_the_last_seg
     assert len(report.written) == 1
     assert read(store).metrics["x"].values.tolist() == [i / 2 for i in range(step + 1)]
     run.finish()
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     assert read(store).metrics["x"].values.tolist() == [i / 2 for i in range(step + 1)]
     compact_all(store)
     assert objects(store) == ["000000-000019.parquet"]
@@ -399,7 +399,7 @@ def test_a_segment_that_was_compacted_before_its_writer_sealed_it_is_no_contradi
     assert objects(store)[0] == "000000-000015.parquet"
     held_keeper.set()
     run.finish()
-    assert run.flush(timeout=30)
+    assert run.flush(timeout=DEADLINE)
     seals = read(store)._fold().below("seals")
 
     assert [len(seal or []) for (of_writer,) in [seals.values()] for seal in of_writer][:17] == [
@@ -423,7 +423,7 @@ def test_a_run_whose_process_was_killed_is_compacted_whole_and_readers_know_how_
         for i in range(100):
             log(run, i)
         print("logged", flush=True)
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     child.wait_for_word("logged")

@@ -19,6 +19,7 @@ import pytest
 
 from podstack import MLOpsClient, Run
 from podstack.errors import DamagedError
+from podstack.testing.stage import DEADLINE
 
 POINTS = 12
 Point = tuple[str, int, str, float]
@@ -76,7 +77,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     run.log_metrics({"loss": 1.0 / (step + 1), "nan": math.nan}, step=step)
                 run.set_notes("some notes")
                 run.log_artifact(model)
-            assert run.flush(timeout=30)
+            assert run.flush(timeout=DEADLINE)
     forge_killed(folder)
     return folder
 

@@ -14,13 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from podstack import MLOpsClient, Run, UsageError, config, surroundings
+from podstack import MLOpsClient, Run, UsageError, config, gathering, surroundings
 from podstack.environment import Environment
 from podstack.parameters import MASK
-from podstack.testing.repository import Repository
+from podstack.testing.repository import Repository, patience
+from podstack.testing.stage import DEADLINE
 
 PARTS = ("code", "packages", "host")
 AT_ONCE = "from podstack import MLOpsClient\nMLOpsClient().start_run()\n"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long git takes says how busy the machine is."""
+    monkeypatch.setattr(gathering, "PATIENCE", DEADLINE)
+    monkeypatch.setattr(gathering, "AT_EXIT", DEADLINE)
 
 
 @pytest.fixture
@@ -29,8 +37,9 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def train(repository: Repository, store: Path) -> Callable[..., Run]:
+def train(repository: Repository, store: Path, tmp_path: Path) -> Callable[..., Run]:
     """Run a command of Python in the repository, in a process of its own; its run, read back."""
+    patient = patience(tmp_path / "patient")
 
     def train(*command: str, code: int = 0, folder: Path | None = None, **settings: str) -> Run:
         done = subprocess.run(
@@ -40,11 +49,12 @@ def train(repository: Repository, store: Path) -> Callable[..., Run]:
                 **os.environ,
                 "PODSTACK_URI": str(store),
                 "PODSTACK_CAPTURE": ",".join(PARTS),
+                **patient,
                 **settings,
             },
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=DEADLINE,
             check=False,
         )
         assert done.returncode == code, done.stderr
@@ -69,7 +79,7 @@ def path_with_git(tmp_path: Path) -> Callable[[str], str]:
 
 def captured(client: MLOpsClient, capture: object = PARTS, **options: object) -> Run:
     run = client.start_run(capture=capture, **options)  # type: ignore[arg-type]
-    assert run.flush(timeout=60)
+    assert run.flush(timeout=DEADLINE)
     run.finish()
     return client.get_run(run.id)
 
@@ -322,7 +332,7 @@ def test_nothing_is_recorded_where_it_is_switched_off_or_all_is_disabled(
     monkeypatch.setenv("PATH", path_with_git(f"touch {asked}"))
     off = captured(client, capture=False).environment
     disabled = MLOpsClient(store, mode="disabled").start_run(capture=PARTS)
-    disabled.flush(timeout=60)
+    disabled.flush(timeout=240)
 
     assert not asked.exists()
     assert dict(off) == dict(disabled.environment) == {}
@@ -346,7 +356,7 @@ def test_a_git_that_hangs_delays_no_end_of_a_script(
     """Git would take longer than the test waits, and so would the patience with it."""
     patient = "from podstack import gathering\ngathering.PATIENCE = 1000.0\n"
     repository.commit({"train.py": patient + AT_ONCE + AT_ONCE})
-    run = train("train.py", PATH=path_with_git("exec sleep 1000"))
+    run = train("train.py", PATH=path_with_git("exec sleep 1000"), PYTHONPATH="")
 
     assert run.status == "completed"
     assert run.environment.folder == str(repository.folder)
@@ -359,7 +369,7 @@ def test_what_is_recorded_late_is_not_taken_for_training_that_goes_on(
 ) -> None:
     """A script has failed that exits with 1, although its run's log still grew after that."""
     script = "import sys\nfrom podstack import MLOpsClient\nrun = MLOpsClient().start_run()\n"
-    script += "try:\n    sys.exit(1)\nfinally:\n    run.flush(timeout=60)\n"
+    script += "try:\n    sys.exit(1)\nfinally:\n    run.flush(timeout=240)\n"
     repository.commit({"train.py": script})
     run = train("train.py", code=1, PATH=path_with_git('sleep 0.1; exec "$git" "$@"'))
 
@@ -384,7 +394,7 @@ def test_recording_loads_nothing_that_a_script_would_not_need_itself(
     repository: Repository, train: Callable[..., Run]
 ) -> None:
     script = "import sys\nfrom podstack import MLOpsClient\n"
-    script += "with MLOpsClient().start_run() as run:\n    run.flush(timeout=60)\n"
+    script += "with MLOpsClient().start_run() as run:\n    run.flush(timeout=240)\n"
     script += "    run.log_params({'loaded': sorted(sys.modules)})\n"
     repository.commit({"train.py": script})
     plain, recorded = train("train.py", PODSTACK_CAPTURE="0"), train("train.py")
@@ -442,7 +452,7 @@ def test_a_child_forked_while_git_is_asked_can_start_a_run_of_its_own(
 ) -> None:
     script = "import os\n" + AT_ONCE
     script += "for _ in range(20):\n    child = os.fork()\n    if not child:\n"
-    script += "        with MLOpsClient().start_run() as own:\n            own.flush(timeout=60)\n"
+    script += "        with MLOpsClient().start_run() as own:\n            own.flush(timeout=240)\n"
     script += "        os._exit(0)\n    assert os.waitpid(child, 0)[1] == 0\n"
     repository.commit({"train.py": script})
     run = train("train.py", PATH=path_with_git('sleep 0.01; exec "$git" "$@"'))
@@ -465,7 +475,7 @@ def background():
         import slow
 begun = threading.Event()
 threading.Thread(target=background).start()
-begun.wait(60)
+begun.wait(240)
 child = os.fork()
 import slow
 if not child:
@@ -474,7 +484,7 @@ assert os.waitpid(child, 0)[1] == 0
 """
     repository.write({"slow.py": "import time\ntime.sleep(0.3)\n", "main.py": script})
 
-    subprocess.run([sys.executable, "main.py"], cwd=repository.folder, timeout=30, check=True)
+    subprocess.run([sys.executable, "main.py"], cwd=repository.folder, timeout=DEADLINE, check=True)
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -482,7 +492,7 @@ def test_a_script_that_is_killed_leaves_a_run_that_can_be_read(
     repository: Repository, train: Callable[..., Run], waits: bool
 ) -> None:
     script = "import os\nfrom podstack import MLOpsClient\nrun = MLOpsClient().start_run()\n"
-    script += "run.flush(timeout=60)\n" if waits else ""
+    script += "run.flush(timeout=240)\n" if waits else ""
     repository.commit({"train.py": script + "os.kill(os.getpid(), 9)\n"})
     run = train("train.py", code=-9)
 
@@ -499,7 +509,7 @@ def test_starting_a_run_does_not_wait_for_what_is_recorded(
 
     assert dict(run.environment) == {}
     held_keeper.set()
-    assert run.flush(timeout=60)
+    assert run.flush(timeout=DEADLINE)
     assert run.environment.packages
     run.finish()
 

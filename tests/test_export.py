@@ -16,6 +16,7 @@ from podstack import MLOpsClient
 from podstack.compact import compact
 from podstack.errors import BackendError, UsageError
 from podstack.export import Exported, export_runs
+from podstack.testing.stage import DEADLINE
 
 ODD = {"=cmd|' /C calc'!A0": 1.0, "+1": 2.0, "@x": 3.0, "-y": 4.0, "\tz": 5.0, 'q"u,o\nte': 6.0}
 
@@ -30,7 +31,7 @@ def runs(client: MLOpsClient) -> list[str]:
         run.log_metrics(ODD, step=1)
     with client.start_run(run_id="b", name="-name", tags=["x"], params={"lr": 2, "on": True}):
         pass
-    run.flush(timeout=30)
+    run.flush(timeout=DEADLINE)
     return ["a", "b"]
 
 

@@ -14,6 +14,7 @@ from podstack import git
 from podstack.git import Code, Diff, within
 from podstack.programs import Answer, Deadline, Waiting, _at_once, answer
 from podstack.testing.repository import Repository
+from podstack.testing.stage import DEADLINE
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
@@ -27,13 +28,13 @@ def finished(work: Waiting[object]) -> object:
             return done.value
 
 
-def state(folder: Path, seconds: float = 60.0) -> Code:
+def state(folder: Path, seconds: float = DEADLINE) -> Code:
     code = finished(git.state(str(folder), Deadline(seconds)))
     assert isinstance(code, Code)
     return code
 
 
-def asked(*command: str, seconds: float = 60.0, limit: int = 10_000) -> Answer | None:
+def asked(*command: str, seconds: float = DEADLINE, limit: int = 10_000) -> Answer | None:
     said = finished(answer(command, ENVIRONMENT, Deadline(seconds), limit=limit))
     assert said is None or isinstance(said, Answer)
     return said
@@ -219,7 +220,7 @@ def test_a_submodule_is_noted_and_not_looked_into(repository: Repository, tmp_pa
 
 def test_what_is_no_repository_gives_none(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "nul\0"):
-        assert finished(git.state(str(folder), Deadline(60))) is None
+        assert finished(git.state(str(folder), Deadline(DEADLINE))) is None
 
 
 def test_without_git_there_is_none(
@@ -228,7 +229,7 @@ def test_without_git_there_is_none(
     repository.commit({"a.py": "1\n"})
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert finished(git.state(str(repository.folder), Deadline(60))) is None
+    assert finished(git.state(str(repository.folder), Deadline(DEADLINE))) is None
 
 
 def test_a_git_directory_named_by_the_environment_is_not_taken_for_the_folders_own(
@@ -283,8 +284,8 @@ def test_no_more_than_the_limit_is_ever_read(repository: Repository) -> None:
 def test_a_program_that_is_too_slow_is_ended(tmp_path: Path) -> None:
     seen: list[Answer | None] = []
     mark = tmp_path / "pid"
-    script = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(100)"
-    deadline = Deadline(60)
+    script = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    deadline = Deadline(DEADLINE)
     work = answer([sys.executable, "-c", script], ENVIRONMENT, deadline, limit=10)
     while not (mark.exists() and mark.read_text()):
         next(work)
@@ -296,7 +297,9 @@ def test_a_program_that_is_too_slow_is_ended(tmp_path: Path) -> None:
         os.kill(int(mark.read_text()), 0)
 
 
-@pytest.mark.parametrize("ask", [asked, lambda *c: _at_once(c, ENVIRONMENT, Deadline(60), 10_000)])
+@pytest.mark.parametrize(
+    "ask", [asked, lambda *c: _at_once(c, ENVIRONMENT, Deadline(DEADLINE), 10_000)]
+)
 def test_a_program_that_fails_or_is_missing_says_nothing(
     ask: Callable[..., Answer | None],
 ) -> None:
@@ -311,7 +314,7 @@ def test_an_answer_is_cut_and_its_program_ended() -> None:
 
 def test_a_child_that_is_forked_meanwhile_and_holds_the_pipe_delays_nothing() -> None:
     """The program's own child stands for it: it has the writing end and lives on."""
-    said = asked("sh", "-c", "echo hello; sleep 100 & echo $!", seconds=50)
+    said = asked("sh", "-c", "echo hello; sleep 1000 & echo $!")
 
     assert said is not None  # as it would be at the deadline
     hello, pid = said.data.split()

@@ -26,7 +26,7 @@ with client.start_run(experiment_id=experiment.id) as run:
     run.log_params({"lr": 0.001})
     for step in range(10):
         run.log_metrics({"loss": 0.25}, step=step)
-    run.flush(timeout=60)
+    run.flush(timeout=240)
 assert client.get_run(run.id).status == "completed"
 """
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podstack import MLOpsClient, Run, clock, processes, summaries
-from podstack.backend import LocalStore
+from podstack.backend import BlobInfo, LocalStore
 from podstack.compact import compact
 from podstack.config import settings as settings_for
 from podstack.errors import BackendError
@@ -28,7 +28,7 @@ from podstack.points import decode
 from podstack.series import assemble
 from podstack.store import Store
 from podstack.testing.faults import FaultyLocalStore
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 from podstack.testing.store_files import write_op
 
 GONE = {**processes.this_process(), "pid": 999_999_999, "role": "main", "interval": 10.0}
@@ -140,7 +140,7 @@ def odd_store(client: MLOpsClient, store: Path, tmp_path: Path) -> None:
     for run_id in ("deleted", "purged", "torn", "flipped"):
         make_run(client, run_id)
     client.get_run("deleted").delete()
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     client.get_run("purged").purge()
     for name in ("torn", "flipped"):
         (log,) = (store / f"projects/default/runs/{name}/metrics").rglob("*.jsonl")
@@ -210,7 +210,7 @@ def test_what_grows_between_two_looks_is_seen_the_same(
         lambda: run.add_tags("t", "u"),
         lambda: run.remove_tags("t"),
         lambda: run.finish("failed", error="e" * 20_000),
-        lambda: keeper.wait(30),
+        lambda: keeper.wait(DEADLINE),
         lambda: client.get_run("r").delete(),
         lambda: client.get_run("r").restore(),
     ]  # fmt: skip
@@ -313,7 +313,7 @@ def test_what_can_be_merged_is_what_all_points_say(old: list[Any], new: list[Any
 def test_a_compacted_run_keeps_its_row(client: MLOpsClient, store: Path, index: Index) -> None:
     pytest.importorskip("pyarrow")
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     index.refresh()
     before = index.rows(["r"])
     compact(client._store)
@@ -351,7 +351,7 @@ def test_a_run_is_lost_as_soon_as_its_process_is(stage: Stage, index: Index) -> 
         """
         run = client.start_run(run_id="r")
         print("recording", flush=True)
-        time.sleep(60)
+        time.sleep(600)
         """
     )
     child.wait_for_word("recording")
@@ -419,7 +419,7 @@ def test_what_came_without_a_hint_is_seen_by_a_new_reader(
     client: MLOpsClient, store: Path, tmp_path: Path
 ) -> None:
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     settle(store)
     reader(store).refresh()
     write_op(meta(store, "r"), {"tags/copied": True})
@@ -441,7 +441,7 @@ def test_a_run_copied_into_the_store_is_seen_without_a_hint(
     client: MLOpsClient, store: Path, index: Index
 ) -> None:
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     index.refresh()
     shutil.copytree(meta(store, "r").parent, meta(store, "s").parent)
     index.refresh()
@@ -457,7 +457,7 @@ def test_a_full_refresh_sees_what_grew_in_place_without_any_sign(
     client: MLOpsClient, store: Path, index: Index
 ) -> None:
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     index.refresh()
     add_points(segment(store, "r", "w"), (7, 7.0))
     index.refresh(full=True)
@@ -468,7 +468,7 @@ def test_a_full_refresh_sees_what_grew_in_place_without_any_sign(
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"ended":true,"t":"x"}', b"\xff" * 99])
 def test_hints_decide_nothing(client: MLOpsClient, store: Path, garbage: bytes) -> None:
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     live = store / "projects/default/live"
     for name in ("r.20200101-000000-000-abcdefgh.json", "unknown.w.json", "x.json", "noise"):
         (live / name).write_bytes(garbage)
@@ -481,7 +481,7 @@ def test_hints_decide_nothing(client: MLOpsClient, store: Path, garbage: bytes) 
 
 def test_hints_that_ended_long_ago_are_swept(client: MLOpsClient, store: Path) -> None:
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     live = store / "projects/default/live"
     (recent,) = live.iterdir()
     old, long = clock.now() - 7300, "20200101-000000-000-"
@@ -680,7 +680,7 @@ def test_a_damaged_file_is_made_anew(
 ) -> None:
     for _ in range(3):
         make_run(client)
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     first = reader(store)
     first.refresh()
     assert first._file is not None
@@ -715,7 +715,7 @@ def test_a_file_that_is_damaged_while_it_is_in_use_is_made_anew(
 
 def test_another_store_at_the_same_place_has_an_index_of_its_own(store: Path) -> None:
     make_run(MLOpsClient(store), "old")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     index = reader(store)
     before, first = ids(index.runs()), files()
     shutil.rmtree(store)
@@ -787,12 +787,49 @@ def test_a_store_that_does_not_answer_says_so_itself(client: MLOpsClient, store:
             assert [row.tags for row in opened.index.runs()] == [sorted(tags)] * 2
 
 
+class Meanwhile(FaultyLocalStore):
+    """Something happens right after the objects of a run were listed."""
+
+    happens: Callable[[], object] | None = None
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+        found = [*super().list(prefix, start_after=start_after)]
+        if "/runs/" in prefix and not prefix.endswith("/meta/") and self.happens is not None:
+            happens, self.happens = self.happens, None
+            happens()
+        return iter(found)
+
+
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_a_run_that_ends_while_it_is_looked_at_has_its_points_where_it_has_its_end(
+    client: MLOpsClient, store: Path, looked_before: bool
+) -> None:
+    run = client.start_run(run_id="r")
+    opened = Store(settings_for(store, None, None, None))
+    assert isinstance(opened.backend, LocalStore)
+    opened.backend = opened.reader.backend = meanwhile = Meanwhile(opened.backend)
+    if looked_before:
+        opened.index.refresh()
+        run.log_params({"lr": 0.1})
+
+    def end() -> None:
+        run.log_metrics({"x": 1.0})
+        run.finish()
+
+    meanwhile.happens = end
+    opened.index.refresh()
+    (row,) = opened.index.runs()
+
+    assert meanwhile.happens is None
+    assert (row.status, list(row.metrics)) == ("completed", ["x"])
+
+
 def test_what_was_seen_before_a_failure_is_looked_at_again(
     client: MLOpsClient, store: Path
 ) -> None:
     """It was seen, but what came after it failed, and so nothing of either was written."""
     make_run(client, "r")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     opened = Store(settings_for(store, None, None, None))
     assert isinstance(opened.backend, LocalStore)
     faulty = FaultyLocalStore(opened.backend)
@@ -813,7 +850,7 @@ def test_a_reader_killed_while_it_builds_harms_nobody(
 ) -> None:
     for number in range(12):
         make_run(client, f"r{number}")
-    keeper.wait(30)
+    keeper.wait(DEADLINE)
     for looks in (1, 6, 11):
         ended = stage.play(
             f"""
@@ -888,7 +925,7 @@ def test_threads_share_an_index(client: MLOpsClient, store: Path, index: Index) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE)
 
     assert seen == [8] * 120
 

@@ -11,6 +11,7 @@ import pytest
 
 from podstack import MLOpsClient, mounts
 from podstack.keeper import keeper
+from podstack.testing.stage import DEADLINE
 
 MOUNTINFO = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -50,7 +51,7 @@ def in_memory() -> Iterator[Path]:
         pytest.skip("there is no /dev/shm")
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     yield folder
-    keeper.wait(30)  # a finished run is sealed in the background
+    keeper.wait(DEADLINE)  # a finished run is sealed in the background
     shutil.rmtree(folder)
 
 

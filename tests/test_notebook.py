@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nbclient import NotebookClient
 
 from podstack import MLOpsClient, UsageError, comparison_view
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.stage import DEADLINE
 from tests.test_display import HOSTILE, STEERING, Tags
 
 Cells = Callable[..., list[dict[str, Any]]]
@@ -129,16 +131,28 @@ def drawn(html: str) -> list[str]:
 
 @pytest.fixture
 def cells(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cells:
-    """Run cells in a kernel of their own, and get the outputs of the last one that has any."""
+    """Run cells in a kernel of their own, and get the outputs of all; `after` each it is called."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
-    def executed(*sources: str) -> list[dict[str, Any]]:
+    def executed(
+        *sources: str, after: Callable[[int], None] = lambda number: None
+    ) -> list[dict[str, Any]]:
+        def hook(cell_index: int, **facts: Any) -> None:
+            after(cell_index)
+
         first = f"from podstack import MLOpsClient\nclient = MLOpsClient({str(store)!r})"
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in (first, *sources)]
         )
-        NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+        NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=int(DEADLINE),
+            startup_timeout=int(DEADLINE),
+            iopub_timeout=int(DEADLINE),
+            on_cell_executed=hook,
+        ).execute()
         return [output for cell in notebook.cells for output in cell.outputs]
 
     return executed
@@ -151,7 +165,7 @@ def test_a_watched_run_is_drawn_while_the_next_cells_train_and_once_more_at_its_
         "run = client.start_run(name='watched')\nwatch = run.watch(seconds=0.1)\nwatch",
         "assert watch.is_live",
         "for step in range(30): run.log_metrics({'loss': 1 / (step + 1)})\nrun.finish()",
-        "assert watch.wait(30)\nassert not watch.is_live\nrepr(watch)",
+        "assert watch.wait(240)\nassert not watch.is_live\nrepr(watch)",
     )
 
     assert [output["output_type"] for output in outputs] == ["display_data", "execute_result"]
@@ -163,6 +177,43 @@ def test_a_watched_run_is_drawn_while_the_next_cells_train_and_once_more_at_its_
     assert outputs[1]["data"]["text/plain"] == "'Watch of Run watched: over'"
 
 
+def test_a_last_picture_that_comes_between_two_cells_is_shown_by_who_waits(
+    cells: Cells, tmp_path: Path
+) -> None:
+    """Who executes a notebook hears of no picture that comes while no cell runs."""
+    go, there = tmp_path / "go", tmp_path / "there"
+    held = f"""
+import pathlib, time
+from podstack import watching
+update, go, there = watching._update, pathlib.Path({str(go)!r}), pathlib.Path({str(there)!r})
+def late(handle, bundle):
+    while not go.exists():
+        time.sleep(0.01)
+    update(handle, bundle)
+    if "completed" in bundle["text/plain"]:
+        there.touch()
+watching._update = late
+run.finish()
+"""
+
+    def between(number: int) -> None:
+        if number == 2:
+            go.touch()
+            deadline = time.monotonic() + DEADLINE
+            while not there.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+    (shown,) = cells(
+        "run = client.start_run(name='mine')\nwatch = run.watch(seconds=0.1)",
+        held,
+        "assert watch.wait(240)",
+        after=between,
+    )
+
+    assert there.exists()
+    assert "completed" in shown["data"]["text/html"]
+
+
 def test_a_watched_comparison_ends_with_the_last_of_its_runs(cells: Cells) -> None:
     outputs = cells(
         "runs = [client.start_run(name=name) for name in ('one', 'two')]\n"
@@ -171,7 +222,7 @@ def test_a_watched_comparison_ends_with_the_last_of_its_runs(cells: Cells) -> No
         "for run in runs:\n"
         "    for step in range(9): run.log_metrics({'loss': 1 / (step + 2)})\n"
         "    run.finish()\n"
-        "assert watch.wait(30)",
+        "assert watch.wait(240)",
     )
 
     (shown,) = outputs
@@ -185,8 +236,8 @@ def test_a_cell_run_twice_has_one_watch_and_a_stop_keeps_the_picture(cells: Cell
         "run, watches = client.start_run(name='mine'), []",
         again,
         again,
-        "assert watches[0].wait(30)\nassert watches[1].is_live\n"
-        "watches[1].stop()\nassert watches[1].wait(30)\nrun.finish()\nprint(watches)",
+        "assert watches[0].wait(240)\nassert watches[1].is_live\n"
+        "watches[1].stop()\nassert watches[1].wait(240)\nrun.finish()\nprint(watches)",
     )
 
     assert "running" in outputs[1]["data"]["text/html"]
@@ -201,7 +252,7 @@ def test_a_picture_that_cannot_be_drawn_any_more_says_so_in_its_place(
         "from podstack import display\n"
         "def broken(run): raise RuntimeError('<b>no ink</b>')\n"
         "display.run_html = broken\n"
-        "assert watch.wait(30)",
+        "assert watch.wait(240)",
     )
 
     html = outputs[0]["data"]["text/html"]

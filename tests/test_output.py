@@ -16,7 +16,7 @@ import pytest
 from podstack import MLOpsClient, Run, output
 from podstack.errors import UsageError, WrongTypeError
 from podstack.output import Recorder, recorder
-from podstack.testing.stage import Ended, Stage
+from podstack.testing.stage import DEADLINE, Ended, Stage
 from podstack.transcript import Transcript
 
 CONSOLE = ("console",)
@@ -144,6 +144,7 @@ def test_text_of_any_kind_is_kept(run: Run) -> None:
 def test_an_unfinished_line_is_kept_after_a_while(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(output, "SETTLE_EVERY", 0.0)  # the background ticks too, at any moment
     monkeypatch.setattr(recorder, "_settle_at", 0.0)
     sys.stdout.write("downloading")
     recorder.tick()
@@ -213,7 +214,7 @@ def test_eight_threads_print_whole_lines(run: Run) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE)
 
     wanted = {f"thread {name} line {number}" for name in range(8) for number in range(500)}
     assert sorted(run.console().splitlines()) == sorted(wanted)
@@ -343,7 +344,7 @@ with client.start_run(run_id="r", capture=("console",)) as run:
 
 def test_sigterm_keeps_the_line_that_was_being_printed(stage: Stage) -> None:
     script = 'run = client.start_run(run_id="r", capture=("console",))\n'
-    child = stage.start(script + "print('step 1', flush=True, end='')\ntime.sleep(60)\n")
+    child = stage.start(script + "print('step 1', flush=True, end='')\ntime.sleep(600)\n")
     child.wait_for_word("step 1")
     child.send(15)
 
@@ -617,7 +618,7 @@ def test_a_place_that_refuses_output_is_not_warned_of_and_heals(
         print("two")
         refused = run._journal._text.waiting  # type: ignore[union-attr]
         in_the_way.unlink()
-        run.flush(30)
+        run.flush(DEADLINE)
 
         assert refused == 2
         assert run.console() == "one\ntwo\n"
@@ -765,7 +766,7 @@ def test_a_purged_run_does_not_come_back_with_the_next_line(
     run._journal._reopen_if_removed()  # type: ignore[union-attr]  # what the background does
     print("two")
     run.finish()
-    run.flush(30)
+    run.flush(DEADLINE)
 
     assert console_files(store) == []
 
@@ -783,10 +784,10 @@ def test_output_reaches_a_store_that_is_no_folder(tmp_path: Path) -> None:
     client = MLOpsClient("memory://console-test")
     with client.start_run(run_id="r", capture=CONSOLE) as run:
         print("shipped")
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
         first = run.console()
         print("and the rest")
-    assert run.flush(30)
+    assert run.flush(DEADLINE)
 
     assert first == "shipped\n"
     assert client.get_run("r").console() == "shipped\nand the rest\n"

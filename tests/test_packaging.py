@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from podstack.testing.stage import DEADLINE
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = {  # in the checkout: in the package
     "podstack": "podstack",
@@ -46,7 +48,7 @@ def wheel(tree: Path) -> Path:
         cwd=tree,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=DEADLINE,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
@@ -112,7 +114,7 @@ def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> No
         cwd=tmp_path / "empty",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
 

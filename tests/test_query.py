@@ -19,6 +19,7 @@ from podstack.query import RunTable
 from podstack.series import Summary
 from podstack.tables import Column, cell, cells, cut, numbers, text_table, width_of, wrapped
 from podstack.testing.html import Page
+from podstack.testing.stage import DEADLINE
 
 NAN, INF = float("nan"), float("inf")
 HOSTILE = [
@@ -288,7 +289,7 @@ def test_a_search_reads_no_file_of_a_run_once_the_index_knows_it(
 ) -> None:
     with client.start_run(run_id="r0", name="only") as run:
         run.log_metrics({"loss": 0.5})
-    assert run.flush(timeout=60)  # the background writes nothing more
+    assert run.flush(timeout=DEADLINE)  # the background writes nothing more
     repr(client.search_runs())
     opened.clear()
     text = repr(client.search_runs(order_by="-loss"))

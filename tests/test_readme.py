@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from podstack import MLOpsClient
+from podstack import MLOpsClient, gathering
 from podstack.expressions import parse, parse_condition, parse_order
 from podstack.testing.stage import DEADLINE
 
@@ -30,8 +30,10 @@ def blocks(text: str, language: str = "") -> list[str]:
 
 
 @pytest.fixture
-def trained(client: MLOpsClient, tmp_path: Path) -> MLOpsClient:
+def trained(client: MLOpsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MLOpsClient:
     """Two trainings that differ in one parameter, with a checkpoint each."""
+    monkeypatch.setattr(gathering, "PATIENCE", DEADLINE)
+    monkeypatch.setattr(gathering, "AT_EXIT", DEADLINE)
     weights = tmp_path / "model.pt"
     for name, lr in (("second", 0.1), ("best", 0.001)):
         experiment = client.create_experiment("digits", tags=["baseline"])
@@ -42,7 +44,7 @@ def trained(client: MLOpsClient, tmp_path: Path) -> MLOpsClient:
                 run.log_metrics({"loss": lr / (step + 1), "val_acc": 0.99 - lr / 2}, step=step)
             weights.write_bytes(name.encode())
             run.log_artifact(weights, "checkpoints")
-        assert run.flush(timeout=30)
+        assert run.flush(timeout=DEADLINE)
     return client
 
 

@@ -60,7 +60,7 @@ def typed(
     process = subprocess.Popen(
         ["bash", "-c", script],
         cwd=folder,
-        env={**os.environ, **environment, "PATH": path},
+        env={**os.environ, "PODSTACK_FINISH_TIMEOUT": "240", **environment, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,6 +19,7 @@ from podstack.index import remote
 from podstack.index.remote import RemoteIndex
 from podstack.store import Store
 from podstack.testing.podstack_server import RunningServer
+from podstack.testing.stage import DEADLINE
 
 
 class Meanwhile:
@@ -198,7 +199,7 @@ def test_what_is_written_through_the_server_is_found_by_the_next_question(
         for number in range(5):
             with client.start_run(name=f"run {number}", capture=False) as run:
                 run.log_metrics({"loss": number})
-                assert run.flush(30)
+                assert run.flush(DEADLINE)
 
             found = client.search_runs(f"name = 'run {number}'")
             assert [row.id for row in found] == [run.id]

@@ -15,7 +15,8 @@ import pytest
 
 from podstack import MLOpsClient, Run, reproduce
 from podstack.parameters import MASK
-from podstack.testing.repository import Repository
+from podstack.testing.repository import Repository, patience
+from podstack.testing.stage import DEADLINE
 
 BASH = shutil.which("bash") or "bash"
 SCRIPT = """\
@@ -39,9 +40,10 @@ def train(folder: Path, store: Path, *command: str, **settings: str) -> Run:
             **os.environ,
             "PODSTACK_URI": str(store),
             "PODSTACK_CAPTURE": "code,packages,host",
+            **patience(store.parent / "patient"),
             **settings,
         },
-        timeout=90,
+        timeout=DEADLINE,
         check=True,
     )
     return MLOpsClient(store).list_runs()[-1]
@@ -72,7 +74,7 @@ def brought_back(run: Run, folder: Path) -> Path:
             "GIT_CONFIG_GLOBAL": os.devnull,
         },
         capture_output=True,
-        timeout=90,
+        timeout=DEADLINE,
         check=True,
     )
     return folder / f"reproduce-{run.id}" / "code"
@@ -129,7 +131,7 @@ def test_what_is_needed_besides_code_is_said(
     assert commands(run)[-1] == "PYTHONHASHSEED=7 python train.py"
     fetch = re.search(r"^# (\S+ -c .*download.*)$", text, re.MULTILINE)
     assert fetch
-    subprocess.run(shlex.split(fetch[1]), cwd=tmp_path, timeout=60, check=True)
+    subprocess.run(shlex.split(fetch[1]), cwd=tmp_path, timeout=DEADLINE, check=True)
     assert (tmp_path / "files/train.py").read_text() == run.artifacts[
         "train.py"
     ].read_bytes().decode()
@@ -286,7 +288,7 @@ def test_no_value_becomes_a_command_an_option_or_a_line(
         cwd=tmp_path,
         env={"PATH": "/nowhere"},
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=True,
     )
 

@@ -14,7 +14,7 @@ import pytest
 from podstack import MLOpsClient, NotFoundError, Run, UsageError
 from podstack.clock import hybrid_clock, now
 from podstack.keeper import keeper
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 from podstack.testing.store_files import stored, write_op
 
 MINUTE = 60_000 << 16  # of a hybrid clock's count
@@ -27,9 +27,15 @@ def other(run: Run, store: Path) -> Run:
 
 
 def listen(run: Run) -> None:
-    """What the background does every five seconds, now."""
-    run._listen_at = 0.0
-    run.tick()
+    """What the background does every five seconds, now: there, for it does so by itself too."""
+
+    def look() -> Iterator[None]:
+        yield
+        run._listen_at = 0.0
+        run.tick()
+
+    keeper.submit(look())
+    assert keeper.wait(DEADLINE)
 
 
 # Metrics -----------------------------------------------------------------------------------
@@ -130,7 +136,7 @@ def test_a_run_may_be_logged_into_from_many_threads(run: Run, other: Run) -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE)
 
     assert all(list(series.values) == list(range(200)) for series in other.metrics.values())
     steps = [step for series in other.metrics.values() for step in series.steps]
@@ -268,7 +274,7 @@ def test_flush_says_true_once_all_is_durable(run: Run) -> None:
     run.log_metrics({"x": 1})
 
     assert run.flush() is True
-    assert run.flush(timeout=30) is True
+    assert run.flush(timeout=DEADLINE) is True
     assert run.dropped == 0
 
 
@@ -277,7 +283,7 @@ def test_flush_gives_up_after_its_timeout(run: Run, held_keeper: threading.Event
     assert run.flush(timeout=0.01) is False
 
     held_keeper.set()
-    assert run.flush(timeout=60) is True
+    assert run.flush(timeout=DEADLINE) is True
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -289,7 +295,7 @@ def test_flush_outlives_the_death_of_the_background_thread(run: Run) -> None:
     keeper.submit(die())
     run.log_metrics({"x": 1})
 
-    assert run.flush(timeout=20) is True
+    assert run.flush(timeout=DEADLINE) is True
 
 
 def test_flush_of_a_run_that_is_finished_or_only_read_is_true(
@@ -326,7 +332,7 @@ def test_the_background_hears_of_a_stop_by_itself(run: Run, other: Run) -> None:
     listener = Listener()
     keeper.keep(listener)
     try:
-        assert heard.wait(30)
+        assert heard.wait(DEADLINE)
     finally:
         keeper.forget(listener)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from podstack import MLOpsClient, Run, shipper
+from podstack import MLOpsClient, Run, journal, shipper
 from podstack.backend import Backend, BlobInfo, open_backend
 from podstack.delivery import Delivery
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
@@ -21,6 +21,7 @@ from podstack.keys import Project
 from podstack.retry import Backoff
 from podstack.sweeps.sweep import Sweep
 from podstack.testing.faults import FaultyBackend
+from podstack.testing.stage import DEADLINE
 
 _numbers = count()
 
@@ -60,6 +61,7 @@ class Setup:
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper, "Backoff", lambda: Backoff(0.01, 0.05))
     monkeypatch.setattr(shipper, "SHORTEST", 0.05)
+    monkeypatch.setenv("PODSTACK_FINISH_TIMEOUT", str(DEADLINE))
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def log(run: Run, steps: range) -> None:
 
 def flush_until_it_succeeds(run: Run) -> None:
     for _ in range(200):
-        if run.flush(10):
+        if run.flush(DEADLINE):
             return
         time.sleep(0.02)
     pytest.fail("it never succeeds")
@@ -86,7 +88,7 @@ HALVES = [step / 2 for step in range(300)]
 def test_logs_arrive_packed_and_the_spool_is_empty_after_the_end(setup: Setup) -> None:
     with setup.start() as run:
         log(run, range(300))
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
         there = setup.logs()
         assert any("/metrics/" in key for key in setup.spooled())
 
@@ -99,7 +101,7 @@ def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: 
     (tmp_path / "model.bin").write_bytes(b"content" * 1000)
     with setup.start() as run:
         run.log_artifact(tmp_path / "model.bin")
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
 
         assert [key for key in setup.spooled() if "/artifacts/" in key] == []
         assert setup.faulty.calls["put"] > 0
@@ -109,29 +111,31 @@ def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: 
     )
 
 
-def test_a_quiet_run_asks_for_little_as_it_grows_old(setup: Setup) -> None:
+def test_a_quiet_run_asks_for_little_as_it_grows_old(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two percent of its age: what is due at 100 s is due 2 s later, and at an hour 60 s later."""
     made = setup.delivery._shipper
+    made._began = 5000.0
     ages = {}
     for age in (0, 100, 1000, 10_000):
-        made._began = time.monotonic() - age
+        monkeypatch.setattr(shipper, "monotonic", lambda age=age: 5000.0 + age)
         ages[age] = made.interval
+    monkeypatch.undo()
 
-    assert ages[0] == pytest.approx(0.05, abs=0.05)
-    assert ages[100] == pytest.approx(2, abs=0.1)
-    assert ages[1000] == pytest.approx(20, abs=0.1)
-    assert ages[10_000] == 60
+    assert ages == {0: 0.05, 100: pytest.approx(2), 1000: pytest.approx(20), 10_000: 60}
 
 
-def test_nothing_new_is_nothing_sent(setup: Setup) -> None:
+def test_nothing_new_is_nothing_sent(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "HEARTBEAT", 1000.0)
     run = setup.start()
     log(run, range(10))
-    assert run.flush(30)
+    assert run.flush(DEADLINE)
     before = setup.faulty.calls["put"]
     for _ in range(5):
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
 
-    assert setup.faulty.calls["put"] - before <= 1, "the hint of a heartbeat at most"
+    assert setup.faulty.calls["put"] - before <= 1, "the hint of what was logged, at most"
     run.finish()
 
 
@@ -146,7 +150,7 @@ def test_hints_come_after_what_they_tell_of() -> None:
     setup = Setup(Noting)
     with setup.start() as run:
         log(run, range(10))
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
 
     assert any("/metrics/" in key for key in order)
     assert "/live/" in order[-1]  # that it has ended, after all that it wrote
@@ -165,7 +169,7 @@ def test_a_fifth_of_all_requests_may_fail() -> None:
     with setup.start() as run:
         for start in range(0, 300, 30):
             log(run, range(start, start + 30))
-            run.flush(5)
+            run.flush(DEADLINE)
         flush_until_it_succeeds(run)
 
     assert setup.points() == HALVES
@@ -198,8 +202,8 @@ def test_a_listing_that_fails_keeps_the_spool_until_it_does_not(setup: Setup) ->
     assert setup.spooled() != []
 
     setup.faulty.heal()
-    setup.delivery.send_rest(10)
-    setup.delivery._wait(time.monotonic() + 10, insist=True)
+    setup.delivery.send_rest(DEADLINE)
+    setup.delivery._wait(time.monotonic() + DEADLINE, insist=True)
 
     assert setup.points() == HALVES
     assert setup.spooled() == []
@@ -209,7 +213,7 @@ def test_an_older_put_that_lands_after_a_newer_one_is_noticed_at_the_end(setup: 
     """A request that was given up may still arrive: the last listing shows it, and all is sent."""
     run = setup.start()
     log(run, range(100))
-    assert run.flush(30)
+    assert run.flush(DEADLINE)
     (segment,) = [info.key for info in setup.plain.list("projects/default/runs/r/metrics/")]
     old = setup.plain.get(segment)
     landed: list[bool] = []
@@ -236,12 +240,12 @@ def test_expired_credentials_are_told_of_once_and_sending_goes_on_with_new_ones(
     monkeypatch.setattr(shipper, "DENIED_FOR", 0.1)
     run = setup.start()
     log(run, range(150))
-    assert run.flush(30)
+    assert run.flush(DEADLINE)
     setup.faulty.fail("put", AccessDeniedError("the token expired"), times=None)
     log(run, range(150, 300))
     with caplog.at_level(logging.WARNING, "podstack"):
         for _ in range(5):
-            assert not run.flush(2)
+            assert not run.flush(DEADLINE)
             time.sleep(0.05)
         setup.faulty.heal()
         flush_until_it_succeeds(run)
@@ -270,7 +274,7 @@ def test_an_object_that_is_refused_keeps_no_other_from_going(
     run = setup.start()
     log(run, range(10))
     with caplog.at_level(logging.WARNING, "podstack"):
-        assert not run.flush(5)
+        assert not run.flush(DEADLINE)
 
     assert "does not take" in caplog.text
     assert MLOpsClient(setup.plain.url).get_run("r").name
@@ -304,7 +308,7 @@ def test_an_outage_does_not_reach_the_loop_and_is_told_of_once(
     with caplog.at_level(logging.WARNING, "podstack"):
         log(run, range(300))
         for _ in range(5):
-            assert not run.flush(1)
+            assert not run.flush(DEADLINE)
 
     assert caplog.text.count("does not answer") == 1
     assert "Training goes on" in caplog.text
@@ -328,7 +332,7 @@ def a_sweep(setup: Setup) -> Sweep:
 
 def test_a_sweeps_log_is_sent_at_once_and_leaves_the_spool_at_the_end(setup: Setup) -> None:
     sweep = a_sweep(setup)
-    assert setup.delivery.flush(30)
+    assert setup.delivery.flush(DEADLINE)
     assert [key.partition("/sweeps/")[1] for key in setup.spooled()] == ["/sweeps/"]
     assert MLOpsClient(setup.plain.url).get_sweep(sweep.id).progress.completed == 1
 
@@ -340,11 +344,11 @@ def test_a_sweeps_log_is_sent_at_once_and_leaves_the_spool_at_the_end(setup: Set
 
 def test_a_sweeps_log_that_the_store_lost_is_sent_again_before_it_is_removed(setup: Setup) -> None:
     sweep = a_sweep(setup)
-    assert setup.delivery.flush(30)
+    assert setup.delivery.flush(DEADLINE)
     (key,) = setup.spooled()
     setup.plain.delete(f"{key}.gz")
     sweep._ledger.finish()
-    assert setup.delivery.flush(30)
+    assert setup.delivery.flush(DEADLINE)
 
     assert MLOpsClient(setup.plain.url).get_sweep(sweep.id).progress.completed == 1
     assert setup.spooled() in ([], [key])
@@ -368,7 +372,7 @@ def test_a_last_line_that_comes_while_its_log_is_sent_is_sent_too() -> None:
     """As a signal does that ends the process during a request."""
     setup = Setup(Interrupting)
     sweep = a_sweep(setup)
-    assert setup.delivery.flush(30)
+    assert setup.delivery.flush(DEADLINE)
     ended = threading.Event()
 
     def end() -> None:
@@ -378,8 +382,8 @@ def test_a_last_line_that_comes_while_its_log_is_sent_is_sent_too() -> None:
 
     setup.faulty.act = end  # type: ignore[attr-defined]
     sweep._ledger.report(1, 0.7, 2)
-    assert ended.wait(30)
-    assert setup.delivery.flush(30)
+    assert ended.wait(DEADLINE)
+    assert setup.delivery.flush(DEADLINE)
     (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
 
     assert dict(record.reports) == {1: 0.5, 2: 0.7}
@@ -395,7 +399,7 @@ def test_a_sweeps_log_stays_while_the_store_does_not_answer(setup: Setup) -> Non
     assert len(setup.spooled()) == 1
     setup.faulty.heal()
     for _ in range(200):
-        if setup.delivery.flush(10):
+        if setup.delivery.flush(DEADLINE):
             break
     (record,) = MLOpsClient(setup.plain.url).get_sweep(sweep.id).records()
     assert dict(record.reports) == {1: 0.5}

@@ -13,6 +13,7 @@ import pytest
 from podstack import MLOpsClient, config, locks, spools
 from podstack.errors import BackendError, BlobMissing
 from podstack.spool import LABEL, LOCK, Spool
+from podstack.testing.stage import DEADLINE
 
 _numbers = count()
 
@@ -99,7 +100,7 @@ def test_files_are_refused_before_metrics_are(
         run.log_artifact(tmp_path / "big.bin")
         for step in range(100):
             run.log_metrics({"x": step}, step=step)
-        assert run.flush(30)
+        assert run.flush(DEADLINE)
         (tmp_path / "small.bin").write_bytes(b"x" * 1000)
         run.log_artifact(tmp_path / "small.bin")
 

@@ -9,6 +9,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from podstack.errors import AccessDeniedError
 from podstack.packed import packed
 from podstack.sync import SyncReport, steps, sync
 from podstack.testing.faults import FaultyBackend
-from podstack.testing.stage import Child, Stage
+from podstack.testing.stage import DEADLINE, Child, Stage
 
 KEYS = keys.Project("default")
 
@@ -68,7 +69,7 @@ def record(client: MLOpsClient, run_id: str, *, steps: int = 30, file: bytes = b
         for step in range(steps):
             run.log_metrics({"loss": 1 / (step + 1), "acc": step}, step=step)
         run.log_artifact(path)
-    assert run.flush(timeout=30)  # its seals too
+    assert run.flush(timeout=DEADLINE)  # its seals too
     return run
 
 
@@ -532,6 +533,10 @@ for i in range(10**9):
 """
 
 
+def _is_beyond(stage: Stage, acked: int) -> bool:
+    return stage.count_acked() > acked
+
+
 def test_a_run_that_records_meanwhile_is_a_whole_beginning_each_time(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -539,7 +544,9 @@ def test_a_run_that_records_meanwhile_is_a_whole_beginning_each_time(
     writer.wait_until(lambda: stage.count_acked() > 100, "100 steps")
     other, far = tmp_path / "there", bucket()
     lengths = []
+    acked = 0
     for _ in range(6):
+        writer.wait_until(partial(_is_beyond, stage, acked), "more steps")
         acked = stage.count_acked()
         for target in (folder(other), far):
             report = sync(folder(stage.store), target)

@@ -17,7 +17,7 @@ from podstack.journal import Journal
 from podstack.position import position
 from podstack.run import Run
 from podstack.system import Gpus, Machine, Sampler, container_memory_percent
-from podstack.testing.stage import Stage
+from podstack.testing.stage import DEADLINE, Stage
 
 psutil = pytest.importorskip("psutil")
 
@@ -31,7 +31,7 @@ QUICK = """
 import podstack.system
 podstack.system.EVERY, podstack.system.SETTLING, podstack.system.FIRST = 0.05, 0.01, 0.02
 def sampled(run, count):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         metrics = client.get_run(run.id).metrics
         if "system/cpu_percent" in metrics and len(metrics["system/cpu_percent"].raw) >= count:
@@ -235,8 +235,7 @@ run.log_metrics({"loss": 25.0})
 print(run._journal.next_step)
 run.finish()
 print(threading.active_count() <= 2, [t.name for t in threading.enumerate()])
-""",
-        deadline=60,
+"""
     )
     run = stage.run()
     samples = run.metrics["system/cpu_percent"]
@@ -246,7 +245,7 @@ print(threading.active_count() <= 2, [t.name for t in threading.enumerate()])
     assert list(run.metrics["loss"].steps) == list(range(51))
     assert len(samples.raw) >= 3
     assert all(0 <= point.step <= run.duration + 1 for point in samples.raw)
-    assert all(point.step <= point.time - run.created < point.step + 1.5 for point in samples.raw)
+    assert all(point.step <= point.time - run.created for point in samples.raw)
     assert {f"system/{name}" for name in ON_EVERY_MACHINE} <= set(run.metrics)
 
 
@@ -304,7 +303,7 @@ runs[1].finish()
 runs[2].finish()
 thread = podstack.system.sampler._thread
 if thread is not None:
-    thread.join(20)
+    thread.join(240)
 print(names())
 again = client.start_run(run_id="again", capture=("system",))
 sampled(again, 1)
@@ -349,8 +348,11 @@ run.finish()
 
 
 def test_a_short_run_loads_nothing_and_has_no_samples(stage: Stage) -> None:
+    """Short is what has ended before the sampler settles, however long that takes."""
     ended = stage.play(
         """
+import podstack.system
+podstack.system.SETTLING = 1000.0
 with client.start_run(run_id="r", capture=("system",)) as run:
     run.log_metrics({"loss": 1.0})
 print("psutil" in sys.modules)
@@ -369,7 +371,7 @@ sys.modules["psutil"] = None      # as if it were not installed
 run = client.start_run(run_id="r", capture=("system",))
 thread = podstack.system.sampler._thread
 if thread is not None:
-    thread.join(20)
+    thread.join(240)
 run.log_metrics({"loss": 1.0})
 run.finish()
 with client.start_run(run_id="again", capture=("system",)):
@@ -406,20 +408,25 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def joined(sampler: Sampler) -> None:
     thread = sampler._thread
     if thread is not None:
-        thread.join(30)
+        thread.join(DEADLINE)
         assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("quick")
 def test_an_end_takes_a_last_sample_if_the_latest_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podstack.system._PATIENCE", 30.0)
+    monkeypatch.setattr("podstack.system._PATIENCE", DEADLINE)
+    monkeypatch.setattr("podstack.system._STALE", 1000.0)
+    monkeypatch.setattr("podstack.system.EVERY", 1000.0)
     sampler, old, fresh, at_once = Sampler(), Kept(), Kept(), Kept()
     for kept in (old, fresh, at_once):
         sampler.opened(kept, clock.now, "/")
     for kept in (old, fresh, at_once):
-        assert kept.came.acquire(timeout=30)
-    sampler._runs[0].sampled_at -= 6
-    sampler._runs[2].sampled_at -= 6
+        assert kept.came.acquire(timeout=DEADLINE)
+    runs = list(sampler._runs)
+    while float("-inf") in [run.sampled_at for run in runs]:  # noted after the sample has come
+        threading.Event().wait(0.001)
+    runs[0].sampled_at -= 2000
+    runs[2].sampled_at -= 2000
     sampler.closed(old)
     sampler.closed(fresh)
     sampler.closed(at_once, at_once=True)
@@ -430,40 +437,45 @@ def test_an_end_takes_a_last_sample_if_the_latest_is_old(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_run_whose_clock_steps_back_is_sampled_at_zero() -> None:
+@pytest.mark.parametrize(("later", "step"), [(5012.9, 12), (5000.0, 0), (1400.0, 0)])
+def test_a_sample_stands_at_the_whole_seconds_of_its_run_and_never_before_zero(
+    later: float, step: int
+) -> None:
+    """Also where the clock is set back."""
     sampler, kept = Sampler(), Kept()
-    sampler.opened(kept, clock.now, "/")
-    sampler._runs[0]._began = clock.now() + 3600
-    assert kept.came.acquire(timeout=30)
+    times = [5000.0]  # when it is opened
+    kept.now = lambda: times.pop() if times else later
+    sampler.opened(kept, lambda: 5000.0, "/")
+    assert kept.came.acquire(timeout=DEADLINE)
     sampler.closed(kept)
     joined(sampler)
 
-    assert kept.samples[0][0] == 0
+    assert kept.samples[0][0] == step
 
 
 @pytest.mark.usefixtures("quick")
 def test_an_end_does_not_wait_for_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, hangs = threading.Event(), threading.Event()
+    release, hangs, goes_on = threading.Event(), threading.Event(), threading.Event()
 
     class Hanging(Machine):
         def sample(self) -> dict[str, float]:
             if hasattr(self, "first"):
                 hangs.set()
-                release.wait(60)
+                release.wait(DEADLINE)
+                goes_on.set()
             self.first = False
             return {}
 
     monkeypatch.setattr("podstack.system.Machine", Hanging)
     sampler, kept = Sampler(), Kept()
     sampler.opened(kept, clock.now, "/")
-    assert hangs.wait(30)
-    started = clock.monotonic()
+    assert hangs.wait(DEADLINE)
     sampler.closed(kept)
-    waited = clock.monotonic() - started
+    waited = goes_on.is_set()
     release.set()
     joined(sampler)
 
-    assert waited < 20  # it waits a tenth of a second, and the driver a minute
+    assert not waited
 
 
 @pytest.mark.usefixtures("quick")

@@ -113,6 +113,8 @@ class RunReader:
         ):
             return known
         fold = self._fold(run, meta)
+        if self._running[run].is_beyond(meta):  # a run that has ended by now has points by now
+            objects = _Objects(backend, backend.list(keys.metrics(run)))
         if not fold.stamp:
             self._running.pop(run, None)
             return Sighting("", None, {}, [], {}, Reading(tags, {}, {}))
