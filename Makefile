@@ -17,7 +17,7 @@ test: $(VENV)/test.done                 ## the default suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
-	$(BIN)/python -m pytest -m "slow and not ray and not ui" -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not ray and not ui" -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-ray: $(VENV)/test.done             ## what starts Ray, on two CPUs: minutes
 	$(BIN)/python -m pytest -m ray

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
 from podstack.errors import UsageError
+from podstack.testing.ports import keep_port
 
 FAULTS = (
     "refuse",  # nobody listens
@@ -82,8 +83,8 @@ class FaultProxy:
         self._connections: set[socket.socket] = set()
         self._closed = False
         self.seen: list[Seen] = []
-        self._listener = self._listening(0)
-        self.port: int = self._listener.getsockname()[1]
+        self.port = keep_port(self)
+        self._listener = self._listening()
         self.url = f"http://127.0.0.1:{self.port}"
 
     # What it does --------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class FaultProxy:
                 _close(self._listener)
                 self._hang_up()
             elif refused and fault.kind != "refuse":
-                self._listener = self._listening(self.port)
+                self._listener = self._listening()
 
     def _hang_up(self) -> None:
         for connection in list(self._connections):
@@ -171,8 +172,8 @@ class FaultProxy:
 
     # Connections ---------------------------------------------------------------------------
 
-    def _listening(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    def _listening(self) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
         return listener
 

@@ -15,6 +15,7 @@ from tempfile import gettempdir
 from types import TracebackType
 
 from podstack.backend import open_backend
+from podstack.testing.ports import keep_port
 
 DEADLINE = 240.0  # seconds to start or to stop
 
@@ -54,11 +55,11 @@ class RunningServer:
         self._first = self.token("default", "admin") if tokens else ""
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
-        self.port = 0
+        self.port = keep_port(self)
         self.start()
 
     def start(self) -> None:
-        """Start it; a second time on the port that it had."""
+        """Start it, always on the same port."""
         words = ["server", "--store", self.store, "--port", str(self.port), *self._options]
         begin = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:

@@ -7,7 +7,7 @@ import pytest
 from podstack import MLOpsClient, Run
 from podstack.testing.stage import Ended, Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # eight processes import torch
 
 OPENING = """
 import lightning.pytorch as pl, torch, warnings
@@ -98,7 +98,7 @@ def runs(client: MLOpsClient) -> dict[str, Run]:
 
 
 def test_spawned_workers_record_into_the_parents_run(stage: Stage, client: MLOpsClient) -> None:
-    ended: Ended = stage.play(SPAWN, deadline=560.0)
+    ended: Ended = stage.play(SPAWN, deadline=1400.0)
     found = runs(client)
     fit, boom, died = (found.pop(name) for name in ("fit", "boom", "died"))
     (stopped,) = found.values()
@@ -143,7 +143,7 @@ def test_a_script_that_is_run_again_for_rank_1_means_the_same_run(
     stage: Stage, client: MLOpsClient
 ) -> None:
     both = "def boom_on_both(module):\n    raise ValueError('boom')\n"
-    ended = stage.play(SCRIPT.replace("if __name__", both + "if __name__", 1), deadline=560.0)
+    ended = stage.play(SCRIPT.replace("if __name__", both + "if __name__", 1), deadline=1400.0)
     first, second = client.list_runs()
     said = sorted(line for line in ended.out.splitlines() if "means" in line)
 
