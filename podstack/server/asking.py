@@ -17,6 +17,7 @@ from podstack.server.errors import Refused
 from podstack.server.readers import ProjectReader
 
 LONGEST = 8_000  # characters of a filter
+_WHOLE = 1 << 53  # up to here every integer is a number of JavaScript
 _ROW = 1_000  # bytes that a row of an experiment is taken to have
 
 Text = Annotated[str, Query(max_length=LONGEST)]
@@ -24,6 +25,18 @@ Text = Annotated[str, Query(max_length=LONGEST)]
 
 def answer(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def is_rounded(value: Any) -> bool:
+    """Whether it is an integer that JavaScript, which has floats only, cannot hold: most seeds."""
+    return type(value) is int and not -_WHOLE <= value <= _WHOLE and int(float(value)) != value
+
+
+def in_digits(column: list[Any]) -> list[Any] | None:
+    """A column in which such integers are texts, their digits; None where it has none."""
+    if int not in set(map(type, column)) or not any(map(is_rounded, column)):
+        return None
+    return [str(value) if is_rounded(value) else value for value in column]
 
 
 def reader_of(here: Context) -> ProjectReader:

@@ -2,8 +2,9 @@
 
 One answer holds up to 1,000 runs. Of names it holds the most frequent ones, and says how many it
 left out. A parameter's value that is longer than 2,000 characters is cut, with its length and a
-part of its hash at the end, so that what differs still differs. `objective` is the metric that the
-runs are judged by together (objectives.py).
+part of its hash at the end, so that what differs still differs. An integer that JavaScript would
+round is told by its digits, a text; `digits` names the parameters that have such. `objective` is
+the metric that the runs are judged by together (objectives.py).
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from podstack.errors import UsageError
 from podstack.index.wire import floats
 from podstack.points import SYSTEM
 from podstack.server.access import VIEWER, Context, Here, Routes
-from podstack.server.asking import Text, answer, at_most, experiment_of, reader_of, texts
+from podstack.server.asking import (
+    Text,
+    answer,
+    at_most,
+    experiment_of,
+    is_rounded,
+    reader_of,
+    texts,
+)
 from podstack.server.objectives import judge_of_all, most_common, stated
 
 if TYPE_CHECKING:
@@ -179,6 +188,7 @@ def as_columns(
         "params": {name: [_cut(row.params.get(name)) for row in rows] for name in varied},
         "absent": _absent(varied, rows),
         "equal_params": {name: _cut(rows[0].params[name]) for name in equal},
+        "digits": [n for n in params if any(is_rounded(row.params.get(n)) for row in rows)],
         "metrics": {name: _figures(name, rows) for name in metrics},
         "directions": {name: direction_of(name) for name in metrics} | said,
         "objective": objective,
@@ -217,7 +227,7 @@ def _figures(name: str, rows: Sequence[RunRow]) -> dict[str, list[Any]]:
 def _cut(value: Any) -> Any:
     """A value as it is, if it is short; of a long one the beginning of its text."""
     if not isinstance(value, (str, list, dict)):
-        return value
+        return str(value) if is_rounded(value) else value
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     if len(text) <= LONGEST_VALUE:
         return value

@@ -3,7 +3,8 @@
 Ten thousand runs are one answer; what is beyond comes page by page. `since` asks for what changed
 after the generation that an earlier answer named. Columns are as long as `ids`; in them null is
 what a run does not have, [] a parameter that was logged as None; a list or dict is its JSON text,
-which is what a filter sees.
+which is what a filter sees. An integer that JavaScript would round is told by its digits, a text;
+`digits` names the parameters that have such.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ from podstack.expressions.tree import Compare, Junction
 from podstack.index.columnar import Columnar
 from podstack.series import Summary
 from podstack.server.access import VIEWER, Here, Routes
-from podstack.server.asking import Text, at_most, bad_cursor, experiment_of, indexing, looked, texts
+from podstack.server.asking import (
+    Text,
+    at_most,
+    bad_cursor,
+    experiment_of,
+    in_digits,
+    indexing,
+    looked,
+    texts,
+)
 from podstack.server.objectives import stated
 from podstack.server.readers import ProjectReader
 
@@ -164,7 +174,10 @@ def _answer(found: Columnar, wanted: Wanted, limit: int) -> dict[str, Any]:
         answer["notes"] = facts["notes"]
     answer = {name: column[:limit] for name, column in answer.items()}
     params, metrics, omitted = _chosen(found, wanted)
-    answer["params"] = {name: found.params[name][:limit] for name in params}
+    columns = {name: found.params[name][:limit] for name in params}
+    digits = {name: told for name, column in columns.items() if (told := in_digits(column))}
+    answer["params"] = columns | digits
+    answer["digits"] = list(digits)
     answer["metrics"] = {
         name: _figures(found.metrics[name][:limit], parts) for name, parts in metrics.items()
     }

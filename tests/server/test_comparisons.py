@@ -41,9 +41,9 @@ class Compared:
 
 
 _PARAMS: dict[str, dict[str, Any]] = {
-    "a": {"lr": 0.1, "seed": 1, "note": None, "text": "x" * 5000},
-    "b": {"lr": 0.2, "seed": 1, "text": "x" * 4999 + "y"},
-    "c": {"lr": 0.2, "seed": 1.0, "note": "n", "text": "short"},
+    "a": {"lr": 0.1, "seed": 1, "note": None, "text": "x" * 5000, "large": (1 << 53) + 1},
+    "b": {"lr": 0.2, "seed": 1, "text": "x" * 4999 + "y", "large": (1 << 53) + 2},
+    "c": {"lr": 0.2, "seed": 1.0, "note": "n", "text": "short", "large": 10**18},
 }
 
 
@@ -87,6 +87,15 @@ def test_only_differing_parameters_are_columns_and_absent_is_not_none(compared: 
     assert found["equal_params"] == {"seed": 1}
     assert found["params"]["note"] == [None, None, "n"]
     assert found["absent"] == {"note": [1]}
+
+
+def test_an_integer_that_javascript_would_round_is_told_by_its_digits(compared: Compared) -> None:
+    found = compared.columns(experiment="letters", order_by="name")
+    alone = compared.columns(runs=[compared.ids["a"]])
+
+    assert found["params"]["large"] == ["9007199254740993", (1 << 53) + 2, 10**18]
+    assert (found["digits"], alone["digits"]) == (["large"], ["large"])
+    assert alone["params"]["large"] == ["9007199254740993"]
 
 
 def test_a_long_value_is_cut_and_still_differs(compared: Compared) -> None:

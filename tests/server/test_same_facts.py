@@ -181,11 +181,20 @@ def the_runs_table(store: Store) -> Told:
         run: {
             **{name: column[at] for name, column in columns.items()},
             "deleted": bool(told["deleted"][at]),
-            "params": {n: _meant(c[at]) for n, c in told["params"].items() if c[at] is not None},
+            "params": {
+                n: _number(c[at]) if n in told["digits"] else _meant(c[at])
+                for n, c in told["params"].items()
+                if c[at] is not None
+            },
             "metrics": _figures(told["metrics"], at),
         }
         for at, run in enumerate(told["ids"])
     }
+
+
+def _number(value: Any) -> Any:
+    """What JavaScript cannot hold is told by its digits."""
+    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
 
 
 def _meant(value: Any) -> Any:
@@ -206,11 +215,16 @@ def _figures(columns: Any, at: int) -> Facts:
 def the_columns_of_a_comparison(store: Store) -> Told:
     told = store.answer("compare/columns", runs=store.ids)
     facts, absent = told["runs"], told["absent"]
+
+    def params(at: int) -> dict[str, Any]:
+        own = {n: c[at] for n, c in told["params"].items() if at not in absent.get(n, ())}
+        found = told["equal_params"] | own
+        return found | {n: _number(found[n]) for n in told["digits"] if n in found}
+
     return {
         run: {
             **{n: facts[n][at] for n in ("name", "status", "experiment_id", "user", "created")},
-            "params": told["equal_params"]
-            | {n: c[at] for n, c in told["params"].items() if at not in absent.get(n, ())},
+            "params": params(at),
             "metrics": _figures(told["metrics"], at),
         }
         for at, run in enumerate(facts["id"])

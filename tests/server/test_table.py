@@ -161,6 +161,27 @@ def _changed(cases: Cases, generation: str) -> Any:
     return found.json
 
 
+def test_integers_that_javascript_would_round_are_told_by_their_digits(
+    cases: Cases, tmp_path: Path
+) -> None:
+    client = MLOpsClient(tmp_path / "store")
+    for seed in ((1 << 53) + 1, 10**18, -(1 << 63), (1 << 64) - 1, 7, "x", True, None):
+        client.start_run(params={"seed": seed, "lr": 1 << 53}, capture=False).finish()
+    with RunningServer(tmp_path / "store") as server:
+        here = Cases(server, client)
+        found = here.table(order_by="created")
+        same = here.table(filter="seed = 9007199254740993")
+
+    assert found["digits"] == ["seed"]
+    assert found["params"]["seed"] == [
+        *("9007199254740993", 10**18, -(1 << 63), "18446744073709551615"),
+        *(7, "x", True, []),
+    ]
+    assert found["params"]["lr"] == [1 << 53] * 8
+    assert same["ids"] == found["ids"][:1]
+    assert cases.table()["digits"] == []
+
+
 def test_which_way_a_metric_improves_is_told(cases: Cases) -> None:
     found = cases.table()["directions"]
 

@@ -17,7 +17,8 @@ function compared(columns = {}) {
     runs: { id: ids, name: ids, status: ids.map(() => "completed") },
     params: columns.params ?? { lr: [0.1, 0.2, 0.3, 0.4], opt: ["a", "b", "a", null] },
     absent: columns.absent ?? { opt: [1] },
-    equal_params: { seed: 1 },
+    equal_params: columns.params ? {} : { seed: 1 },
+    digits: columns.digits ?? [],
     metrics: columns.metrics ?? {
       loss: { last: [2, 3, "NaN", null], min: [1, 2, "NaN", null], max: [9, 9, "NaN", null] },
       speed: { last: [5, 5, 5, 5], min: [1, 1, 1, 1], max: [6, 6, 6, 6] },
@@ -98,6 +99,15 @@ test("brushes read as a filter of the expression language", () => {
       + "and metrics.loss.min <= 2 and (params.opt = 'it\\'s' or params.opt is none)",
   );
   assert.equal(filterText(compared(), {}), "");
+});
+
+test("digits that stand for a number are written as one", () => {
+  const seeds = ["9007199254740993", 7, "x", "12345678901234567891"];
+  const told = compared({ params: { seed: seeds, tag: seeds }, digits: ["seed"], absent: {} });
+  const filter = (name) => filterText(told, { [name]: { in: seeds.slice(0, 3) } });
+  assert.equal(filter("params.seed"), "params.seed in (9007199254740993, 7, 'x')");
+  assert.equal(filter("params.tag"), "params.tag in ('9007199254740993', 7, 'x')");
+  assert.ok(!same(...seeds.slice(0, 1), "9007199254740992"));
 });
 
 test("names and values are quoted so that they cannot become syntax", () => {

@@ -11,7 +11,8 @@ import { completions, namesOf } from "../../../podstack/server/ui/static/table/c
 import { csvCell } from "../../../podstack/server/ui/static/table/export.js";
 import { patch } from "../../../podstack/server/ui/static/table/patch.js";
 import { Table, bestOf, columnsOf, usualColumns } from "../../../podstack/server/ui/static/table/table.js";
-import { grouped } from "../../../podstack/server/ui/static/table/view.js";
+import { shown } from "../../../podstack/server/ui/static/table/cells.js";
+import { filtered, grouped } from "../../../podstack/server/ui/static/table/view.js";
 
 const { runs, cases, orders, wrong } = JSON.parse(readFileSync(new URL("../filter_cases.json", import.meta.url)));
 
@@ -96,6 +97,27 @@ test("completion offers names, then operators, then values", () => {
   assert.deepEqual(completions("optimizer = a", names, table).words, ["adamw", "AdamW"]);
   assert.deepEqual(completions("lr > 1 an", names, table).words, ["and"]);
   assert.deepEqual(completions("status = fa", names, table).words, ["failed"]);
+});
+
+test("integers that no number here holds are shown by their digits, and the server filters them", () => {
+  const told = answered();
+  const seeds = ["9007199254740993", 9, "12345678901234567891", "-9007199254740993"];
+  const rows = seeds.map((_, row) => row);
+  told.params.seed = told.ids.map((_, row) => seeds[row] ?? null);
+  told.digits = ["seed"];
+  const seen = new Table(told);
+  const name = { kind: "params", name: "seed", part: "" };
+  const column = columnsOf(seen).find(({ key }) => key === "params.seed");
+  assert.deepEqual(rows.map((row) => shown(column, seen.column(name)(row))), [seeds[0], "9", seeds[2], seeds[3]]);
+  assert.deepEqual(sorted(rows, parseOrder("seed"), seen), [3, 1, 0, 2]);
+  assert.equal(filtered(seen, "params.seed = 9007199254740993").needsServer, true);
+  assert.equal(filtered(seen, "seed > 5").needsServer, true);
+  assert.equal(filtered(seen, "lr > 0").needsServer, false);
+  assert.ok(completions("seed = 1", namesOf(seen), seen).words.includes("12345678901234567891"));
+  const before = new Table(answered());
+  before.data.params.seed = told.ids.map(() => 9);
+  patch(before, told);
+  assert.equal(filtered(before, "seed > 5").needsServer, true);
 });
 
 test("what changed is taken over in place, and new runs are told", () => {

@@ -51,6 +51,7 @@ export class Compared {
     this.places = new Map(this.ids.map((id, at) => [id, at]));
     this.params = answer.params;
     this.equal = answer.equal_params;
+    this.digits = answer.digits;
     this.directions = answer.directions;
     this.objective = answer.objective; // the metric that the server judges these runs by, or null
     this.use = use;

@@ -52,5 +52,5 @@ function valuesOf(name, table) {
   for (let row = 0; row < table.size; row += 1) {
     for (const value of [get(row)].flat()) if (value !== undefined && value !== null && value !== '') found.set(String(value), typeof value);
   }
-  return [...found].slice(0, 200).map(([text, type]) => (type !== 'string' || PLAIN.test(text) ? text : `'${text.replaceAll('\\', '\\\\').replaceAll('\'', '\\\'')}'`));
+  return [...found].slice(0, 200).map(([text, type]) => (type !== 'string' || PLAIN.test(text) || (table.isInDigits(name) && /^-?\d+$/.test(text)) ? text : `'${text.replaceAll('\\', '\\\\').replaceAll('\'', '\\\'')}'`));
 }

@@ -72,8 +72,9 @@ export function sorted(rows, keys, table) {
 
 function comparison({name, descending}, rows, table) {
   const get = getter(name, table);
+  const read = table.isInDigits(name) ? (row) => counted(get(row)) : get;
   const values = [];
-  for (const row of rows) values[row] = ranked(get(row));
+  for (const row of rows) values[row] = ranked(read(row));
   const way = descending ? -1 : 1;
   return (a, b) => {
     const left = values[a];
@@ -84,6 +85,9 @@ function comparison({name, descending}, rows, table) {
     return way * compareValues(left, right);
   };
 }
+
+/** What digits mean, as nearly as a number here can. */
+const counted = (value) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
 
 function ranked(value) {
   const found = Array.isArray(value) ? value[0] : value;

@@ -20,6 +20,7 @@ export function patch(table, answer) {
     hasColumns ||= missing.some((column) => (column[from] ?? null) !== null);
   });
   Object.assign(table.data.experiments, answer.experiments);
+  table.data.digits = [...new Set([...table.data.digits ?? [], ...answer.digits ?? []])];
   const all = answer.next ? [] : [...table.rowOf.keys()]; // told by a server that began anew
   const left = (answer.changed ?? all).filter((id) => !fresh.rowOf.has(id));
   return {strange, gone: left.filter((id) => table.rowOf.has(id)), left, hasColumns, table: fresh};

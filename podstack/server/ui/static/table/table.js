@@ -28,8 +28,12 @@ export class Table {
     return this.getters.get(key);
   }
 
+  /** Whether a name's numbers may be told by their digits, as texts, for no number here holds them. */
+  isInDigits({kind, name}) { return (kind === 'params' || kind === 'any') && Boolean(this.data.digits?.includes(name)); }
+
   /** Whether the answer has what a name asks for; the server knows more than pages are told. */
   has({kind, name, part}) {
+    if (this.isInDigits({kind, name})) return false;
     const figures = this.data.metrics[name];
     if (kind === 'attribute') return name !== 'notes' || Boolean(this.data.notes);
     return kind === 'params' || !(kind === 'metrics' || part) || !figures || part === '' || part in figures;
