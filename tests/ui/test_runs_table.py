@@ -41,8 +41,8 @@ class Sixty:
 
 @pytest.fixture(scope="module")
 def sixty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sixty]:
-    folder = tmp_path_factory.mktemp("sixty")
     """Its client writes through the server, which so knows at once of what was written."""
+    folder = tmp_path_factory.mktemp("sixty")
     client = MLOpsClient(folder / "store")
     experiment = client.create_experiment("sixty")
     for number in range(_RUNS):
@@ -81,6 +81,21 @@ def test_a_filter_leaves_the_runs_that_fit_and_stays_in_the_link(table: Page) ->
     table.reload()
     _waits_for(table, 5)
     expect(table.locator("#q")).to_have_value("val_acc > 0.8 and optimizer = adamw")
+
+
+def test_what_needs_the_runs_cannot_be_pressed_before_they_are_there(
+    sixty: Sixty, watch_at: Callable[[str], Watch]
+) -> None:
+    page = watch_at(sixty.server.url).context().new_page()
+    held = Held(page, "**/table?*")
+    page.goto(sixty.path)
+    asked = held.next()
+    buttons = [page.get_by_role("button", name=name) for name in ("Columns", "Export")]
+    for button in buttons:
+        expect(button).to_be_disabled()
+    asked.continue_()
+    for button in buttons:
+        expect(button).to_be_enabled()
 
 
 def test_a_part_that_cannot_be_read_is_underlined_and_taken_as_words(table: Page) -> None:

@@ -170,6 +170,7 @@ function ask(text) {
 function draw() {
   // nothing yet, or what failed is told
   if (!view || !host.contains(grid.scroll)) return;
+  for (const button of [$("#columns"), $("#export")]) button.disabled = false;
   const { entries, rows } = view;
   at = Math.min(at, entries.length - 1);
   host.dataset.rows = String(rows.length);
@@ -278,7 +279,6 @@ async function chooseColumns() {
 }
 
 async function exportMenu({ currentTarget }) {
-  if (!view) return;
   const { openExport } = await import("../table/export.js");
   const rows = selection.size ? view.rows.filter((row) => selection.has(table.data.ids[row])) : view.rows;
   openExport(currentTarget, { table, columns: columns.shown, rows, isSelection: selection.size > 0, name: experiment?.name ?? "runs" });
