@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 USUAL = {"width": 1440, "height": 900}
 TALL = {"width": 1440, "height": 4_000}  # so that all charts of a page are in sight
-_DEADLINE = 120_000.0  # milliseconds
+_DEADLINE = 240_000.0  # milliseconds
 _CHARTS = """wanted => [...document.querySelectorAll('[data-points]')]
   .filter(e => e.dataset.state === 'ready' && Number(e.dataset.points) > 0).length >= wanted"""
 _RESOURCES = """() => performance.getEntriesByType('resource').concat(

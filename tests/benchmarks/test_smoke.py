@@ -39,7 +39,7 @@ def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=_ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
 
@@ -49,6 +49,7 @@ def tables_in(output: str) -> list[str]:
     return [block for block in output.split("\n\n") if re.match(r".+\n=+\n", block)]
 
 
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize(
     "subject",
     [

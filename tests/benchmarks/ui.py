@@ -228,7 +228,7 @@ def _to_first_page(browser: Browser, here: Path, store: Path) -> tuple[float, fl
     start = time.perf_counter()
     with _started(here, store) as (_, url):
         page = browser.new_page()
-        page.set_default_timeout(120_000)  # milliseconds
+        page.set_default_timeout(240_000)  # milliseconds
         page.goto(url, wait_until="load")
         first = time.perf_counter() - start
         page.request.get(f"{url}/api/v1{_P}/runs?limit=1", timeout=120_000)  # all of them

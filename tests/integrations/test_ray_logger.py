@@ -27,7 +27,7 @@ from podstack.testing.stage import Stage
 
 ray = pytest.importorskip("ray")
 tune = pytest.importorskip("ray.tune")
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(700)]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
 
 TOKEN = "marker-of-a-very-secret-token"

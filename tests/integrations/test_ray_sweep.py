@@ -20,7 +20,7 @@ from podstack.testing.stage import Stage
 
 ray = pytest.importorskip("ray")
 tune = pytest.importorskip("ray.tune")
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(700)]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
 
 from podstack.integrations.ray import PodstackSearch, run_sweep, setup_podstack  # noqa: E402
@@ -239,7 +239,7 @@ def test_two_tuners_and_a_loop_share_one_sweep_without_a_trial_done_twice(
         print("did", len(fitted), flush=True)
     """
     values = {"id": sweep.id, "store": str(stage.store), "results": str(stage.folder / "results")}
-    tuners = [stage.start(script.format(name=n, **values), deadline=200) for n in ("one", "two")]
+    tuners = [stage.start(script.format(name=n, **values), deadline=600) for n in ("one", "two")]
     taken = 0
     while (trial := sweep.suggest()) is not None and taken < 4:
         taken += 1

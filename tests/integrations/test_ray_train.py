@@ -14,7 +14,7 @@ from podstack.testing.stage import DEADLINE
 
 ray = pytest.importorskip("ray")
 train = pytest.importorskip("ray.train")
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(700)]
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know the tests
 
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # noqa: E402

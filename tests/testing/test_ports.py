@@ -33,7 +33,7 @@ def test_a_server_that_is_down_finds_its_port_free_again(store: Path) -> None:
         assert not _is_anybodys(port)
         server.start()
         assert server.port == port
-        assert server.is_up()
+        assert not _is_refused(port)
 
 
 def test_a_proxy_that_refuses_finds_its_port_free_again() -> None:
