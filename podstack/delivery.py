@@ -28,6 +28,7 @@ _GLANCE = 0.05  # seconds
 _FAILING = 2.0  # seconds that one run's end waits for a store that has not been answering
 _ANSWER = 5.0  # seconds that one question may hold up the end of a run
 _OVER = 10.0  # seconds that anybody waits for what other processes left
+_CLEARING = 5.0  # seconds that the end of a process waits for its spool to be emptied
 
 Ask = Callable[[], bool]
 
@@ -173,11 +174,22 @@ class Delivery:
         """At the end of the process: wait for what is left, then say what could not be sent."""
         if not self.spool.is_open:
             return
-        if self._shipper.left and timeout > 0:
-            self._wait(monotonic() + timeout, insist=True)
+        if timeout > 0:
+            self._empty(timeout)
         self._tell_what_is_left()
         self.courier.forget(self._shipper)
         self.spool.close()
+
+    def _empty(self, timeout: float) -> None:
+        """Send what is left. What the store has, but was not seen to have, lies here a moment more.
+
+        Else the end of a process could cut off the look at the store after which a spool is
+        emptied, and its files would stay for the next run.
+        """
+        if self._shipper.left:
+            self._wait(monotonic() + timeout, insist=True)
+        elif any(True for _ in self.spool.list()):
+            self._wait(monotonic() + min(timeout, _CLEARING), insist=False)
 
     def _wait(self, deadline: float, *, insist: bool) -> None:
         """Try until all is there; once, unless one insists; again while the store may answer."""

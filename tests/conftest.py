@@ -26,10 +26,21 @@ settings.register_profile("podstack", deadline=None, suppress_health_check=[Heal
 settings.load_profile("podstack")
 
 
+_SLOW = 900  # seconds
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Two processes can share the tests among them only where both call them the same."""
     if " at 0x" in item.nodeid:
         raise pytest.UsageError(f"{item.nodeid} has an address in its name; give it `ids`")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A limit ends a hang. What takes minutes anyway may take many where the machine is busy."""
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        if item.get_closest_marker("slow") and (limit is None or limit.args[0] < _SLOW):
+            item.add_marker(pytest.mark.timeout(_SLOW), append=False)
 
 
 @pytest.fixture(autouse=True)

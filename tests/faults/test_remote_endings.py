@@ -63,6 +63,43 @@ def test_every_way_to_end_leaves_all_points_and_the_status(far: Stage, remote: R
     assert waiting() == []
 
 
+SENT = """
+import podstack.delivery, podstack.shipper
+podstack.delivery._CLEARING = 200.0
+asked, go_on, clear = threading.Event(), threading.Event(), podstack.shipper.Shipper._clear
+
+def held(shipper, run):
+    asked.set()
+    go_on.wait()
+    clear(shipper, run)
+
+podstack.shipper.Shipper._clear = held
+run = client.start_run(run_id="sent", capture=False)
+log(run, 0)
+run.finish(timeout=0.1)
+asked.wait()
+empty = podstack.delivery.Delivery.send_rest
+def send_rest(delivery, timeout):
+    print(len(list(delivery.spool.list())) > 0, delivery._shipper.left, flush=True)
+    threading.Timer(0.3, go_on.set).start()
+    empty(delivery, timeout)
+
+podstack.delivery.Delivery.send_rest = send_rest
+"""
+
+
+def test_the_end_waits_until_the_store_is_seen_to_have_all_and_the_spool_is_empty(
+    far_http: Stage, over_http: Remote
+) -> None:
+    """A slow look at the store does not outlive the end of its run by leaving files here."""
+    ended = far_http.play(SENT, environment={"PODSTACK_FINISH_TIMEOUT": "200"})
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "True 0\n"  # something lay there, and nothing was left to send
+    assert judge(over_http.folder, "sent", far_http.acked()).clean
+    assert waiting() == []
+
+
 NAMED = """
 run = client.start_run(run_id="r", capture=False)
 import asyncio

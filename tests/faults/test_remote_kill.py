@@ -15,7 +15,7 @@ from podstack.testing.stage import Child, Stage
 from podstack.testing.verdict import Verdict, judge, read_acks
 
 EAGER = """
-import podstack.keeper, podstack.shipper
+import podstack.delivery, podstack.keeper, podstack.shipper
 from podstack.retry import Backoff
 podstack.shipper.SHORTEST = 0.1
 podstack.keeper._TICK = 0.1
@@ -116,6 +116,7 @@ def test_a_spool_is_shipped_by_the_next_run_unless_its_owner_lives(
 # The server ---------------------------------------------------------------------------------
 
 ENDING = """
+podstack.delivery._CLEARING = 200.0  # the end waits until a busy server has told what it has
 with client.start_run(run_id={run!r}, capture=False) as run:
     i = 0
     while not os.path.exists("enough"):
