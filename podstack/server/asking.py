@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 import orjson
@@ -28,8 +29,13 @@ def answer(value: Any, status: int = 200) -> Response:
 
 
 def is_rounded(value: Any) -> bool:
-    """Whether it is an integer that JavaScript, which has floats only, cannot hold: most seeds."""
-    return type(value) is int and not -_WHOLE <= value <= _WHOLE and int(float(value)) != value
+    """Whether it is an integer of which JavaScript would write other digits, as of most seeds.
+
+    It has floats only, and writes the fewest digits that tell one from the next, as Python does.
+    """
+    if type(value) is not int or -_WHOLE <= value <= _WHOLE:
+        return False
+    return int(Decimal(repr(float(value)))) != value
 
 
 def in_digits(column: list[Any]) -> list[Any] | None:

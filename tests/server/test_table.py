@@ -164,8 +164,9 @@ def _changed(cases: Cases, generation: str) -> Any:
 def test_integers_that_javascript_would_round_are_told_by_their_digits(
     cases: Cases, tmp_path: Path
 ) -> None:
+    """Of 2^60, which a float holds, it would write 1152921504606847000."""
     client = MLOpsClient(tmp_path / "store")
-    for seed in ((1 << 53) + 1, 10**18, -(1 << 63), (1 << 64) - 1, 7, "x", True, None):
+    for seed in ((1 << 53) + 1, 10**18, 1 << 60, (1 << 64) - 1, 7, "x", True, None):
         client.start_run(params={"seed": seed, "lr": 1 << 53}, capture=False).finish()
     with RunningServer(tmp_path / "store") as server:
         here = Cases(server, client)
@@ -174,7 +175,7 @@ def test_integers_that_javascript_would_round_are_told_by_their_digits(
 
     assert found["digits"] == ["seed"]
     assert found["params"]["seed"] == [
-        *("9007199254740993", 10**18, -(1 << 63), "18446744073709551615"),
+        *("9007199254740993", 10**18, "1152921504606846976", "18446744073709551615"),
         *(7, "x", True, []),
     ]
     assert found["params"]["lr"] == [1 << 53] * 8

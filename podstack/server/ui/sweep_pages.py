@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from podstack.errors import NotFoundError
 from podstack.server.access import EDITOR, VIEWER, Context, Here, Routes
-from podstack.server.asking import Text, experiment_of, reader_of
+from podstack.server.asking import Text, experiment_of, is_rounded, reader_of
 from podstack.server.sweep_questions import fixed, seen_of
 from podstack.server.ui.rendering import page
 from podstack.sweeps.definition import Definition
@@ -153,10 +153,8 @@ def _listed(spec: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_told_otherwise(value: Any) -> bool:
-    """JavaScript has one kind of number: 1.0 is 1, and beyond 2^53 digits go."""
-    if isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, int) and abs(value) > 1 << 53
+    """JavaScript has one kind of number: 1.0 is 1, and some large integers are others."""
+    return value.is_integer() if isinstance(value, float) else is_rounded(value)
 
 
 def _experiments(here: Context) -> list[dict[str, str]]:

@@ -1,5 +1,5 @@
 /** What may come next in the filter box. */
-import {ATTRIBUTES, STATUSES, named, nameText} from './tokens.js';
+import {ATTRIBUTES, STATUSES, literal, named, nameText} from './tokens.js';
 
 const OPERATORS = ['=', '!=', '>', '>=', '<', '<=', 'contains', 'in (', 'is missing', 'is not missing'];
 const MOST = 9;
@@ -52,5 +52,5 @@ function valuesOf(name, table) {
   for (let row = 0; row < table.size; row += 1) {
     for (const value of [get(row)].flat()) if (value !== undefined && value !== null && value !== '') found.set(String(value), typeof value);
   }
-  return [...found].slice(0, 200).map(([text, type]) => (type !== 'string' || PLAIN.test(text) || (table.isInDigits(name) && /^-?\d+$/.test(text)) ? text : `'${text.replaceAll('\\', '\\\\').replaceAll('\'', '\\\'')}'`));
+  return [...found].slice(0, 200).map(([text, type]) => (type !== 'string' || PLAIN.test(text) || (table.isInDigits(name) && /^-?\d+$/.test(text)) ? text : literal(text)));
 }
