@@ -13,6 +13,7 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.errors import NotFoundError
+from podstack.keeper import keeper
 from podstack.server import asking
 from podstack.server.asking import experiment_of
 from podstack.server.readers import FRESH, ProjectReader
@@ -138,6 +139,7 @@ def test_a_run_of_another_store_in_the_same_place_is_read_anew(tmp_path: Path) -
     MLOpsClient(folder).start_run(run_id="one", params={"old": 1}, capture=False).finish()
     reader = ProjectReader(Stores(str(folder)).of("default"))
     assert reader.run("one").params == {"old": 1}
+    assert keeper.wait(DEADLINE)  # a finished run is sealed in the background
     shutil.rmtree(folder)
     MLOpsClient(folder).start_run(run_id="one", params={"new": 2}, capture=False).finish()
 
