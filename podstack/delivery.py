@@ -127,8 +127,8 @@ class Delivery:
 
     # Its end -------------------------------------------------------------------------------
 
-    def finish(self, run: str, timeout: float, *, adopt: bool) -> None:
-        """A run is over: bring the rest of it to the store, as long as that answers.
+    def finish(self, run: str, writer: str, timeout: float, *, adopt: bool) -> None:
+        """A writer of a run is done: bring the rest to the store, as long as that answers.
 
         A store that has not been answering is tried once more. What it does not take then is
         tried in the background, and told of at the end of the process.
@@ -137,12 +137,17 @@ class Delivery:
             adopt: also what forked children left of it. Not after a Ctrl-C: nobody wants to wait,
                 and whatever is loaded then turns Python's exit by SIGINT into a 1.
         """
-        self._shipper.closed(run)
+        keeper.submit(self._closing(run, writer))
         if endings.in_haste:
             return
         deadline = self._bring_rest(timeout)
         if adopt and not self._shipper.is_failing:
             self.adopt(min(_OVER, _seconds(deadline)))  # what its forked children left
+
+    def _closing(self, run: str, writer: str) -> Iterator[None]:
+        """A job: the keeper has sealed its log by now, which is the last that is written there."""
+        yield
+        self._shipper.closed(run, writer)
 
     def finish_log(self, key: str, timeout: float) -> None:
         """The same for a log that belongs to no run, and that nothing more is written to."""
@@ -158,9 +163,9 @@ class Delivery:
         self._wait(deadline, insist=not self._shipper.is_failing)
         return deadline
 
-    def closed(self, run: str) -> None:
-        """A run is over, and nobody has time to wait."""
-        self._shipper.closed(run)
+    def closed(self, run: str, writer: str) -> None:
+        """A writer of a run is done, and nobody has time to wait."""
+        self._shipper.closed(run, writer)
 
     def closed_log(self, key: str) -> None:
         """The same for a log that belongs to no run."""

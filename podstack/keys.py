@@ -78,6 +78,15 @@ class Project:
     def environment(self, run: str, writer: str) -> str:
         return f"{self.runs}{run}/environment/{writer}.json"
 
+    def written_by(self, run: str, writer: str) -> tuple[str, ...]:
+        """What the keys begin with of all that one writer wrote of a run; its hint is not there."""
+        return (
+            self.meta_log(run, writer),
+            f"{self.metrics(run)}{writer}/",
+            f"{self.console(run)}{writer}/",
+            self.environment(run, writer),
+        )
+
     def live_hint(self, run: str, writer: str) -> str:
         return f"{self.live}{run}.{writer}.json"
 

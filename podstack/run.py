@@ -281,7 +281,7 @@ class Run(StoredRun):
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
         if self._store.delivery is not None:
             left = max(0.0, deadline - monotonic())
-            self._store.delivery.finish(self.id, left, adopt=status != KILLED)
+            self._store.delivery.finish(self.id, journal.writer, left, adopt=status != KILLED)
 
     def finish_at_once(self, status: str, timeout: float) -> None:
         """From a signal handler: record the status, write what waits, and sync.
@@ -297,7 +297,7 @@ class Run(StoredRun):
             self._end_trial(status, None)
             journal.close_at_once()
             if self._store.delivery is not None:
-                self._store.delivery.closed(self.id)
+                self._store.delivery.closed(self.id, journal.writer)
 
     def _last_facts(
         self, journal: Journal, status: str, error: str | None, patience: float

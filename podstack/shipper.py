@@ -59,7 +59,7 @@ class Shipper:
         self._sent: dict[str, _Sent] = {}
         self._packings: dict[str, Packing] = {}
         self._refused: dict[str, tuple[str, float]] = {}  # key -> its tag, when
-        self._closed: set[str] = set()  # runs that are over
+        self._closed: set[tuple[str, str]] = set()  # run, writer: what no more is written of
         self._closed_logs: set[str] = set()  # keys of logs of no run that are
         self._has_lost = False  # whether a listing did not show what was sent
         self._backoff = Backoff()
@@ -77,9 +77,9 @@ class Shipper:
         """A run begins: it is sent at once, and then as often as its age asks for."""
         self._began = self._due = monotonic()
 
-    def closed(self, run: str) -> None:
-        """A run is over: nothing more of it is written here."""
-        self._closed.add(run)
+    def closed(self, run: str, writer: str) -> None:
+        """A writer of a run is done: nothing more is written under its name."""
+        self._closed.add((run, writer))
 
     def closed_log(self, key: str) -> None:
         """The same for one log that belongs to no run."""
@@ -148,8 +148,8 @@ class Shipper:
         self._send_hints(hints)
         self._let_go(there)
         self._has_lost = False
-        for run in sorted(self._closed):
-            self._clear(run)
+        for run, writer in sorted(self._closed):
+            self._clear(run, writer)
         for key in sorted(self._closed_logs):
             self._clear_log(key)
 
@@ -282,26 +282,30 @@ class Shipper:
 
     # What is over --------------------------------------------------------------------------
 
-    def _clear(self, run: str) -> None:
-        """Remove a run's copy here, if a listing shows that the store has all of it.
+    def _clear(self, run: str, writer: str) -> None:
+        """Remove what a writer wrote here, if a listing shows that the store has all of it.
 
-        A request that was given up may still arrive, and replace what was sent after it: then
-        it is sent once more.
+        Another one may be writing of the same run meanwhile. A request that was given up may still
+        arrive, and replace what was sent after it: then it is sent once more.
         """
-        here = list(self._spool.list(self._keys.run(run)))
-        if not all(self._is_sent(info) for info in here):
+        prefixes = self._keys.written_by(run, writer)
+        here = [info for prefix in prefixes for info in self._spool.list(prefix)]
+        if not all(self._is_sent(info) for info in here) or self._has_files(run):
             return
-        logs = [info for info in here if "/artifacts/" not in info.key]
-        there: dict[str, int] = {}
-        for folder in ("meta/", "metrics/", "console/", "environment/"):
-            found = self._remote.list(self._keys.run(run) + folder) if logs else ()
-            there |= {info.key: info.size for info in found}
-        stale = [i.key for i in logs if there.get(self._sent[i.key].key) != self._sent[i.key].size]
+        asked = prefixes if here else ()
+        there = {info.key: info.size for prefix in asked for info in self._remote.list(prefix)}
+        stale = [i.key for i in here if there.get(self._sent[i.key].key) != self._sent[i.key].size]
         for key in stale:
             self._has_lost = True
             del self._sent[key]
-        if not stale and len(logs) == len(here):
-            self._remove(run)
+        if not stale:
+            # The last hint too, which stays in the store.
+            self._remove([*(info.key for info in here), self._keys.live_hint(run, writer)])
+            self._closed.discard((run, writer))
+
+    def _has_files(self, run: str) -> bool:
+        """Whether files of a run wait here: what tells of them stays as long."""
+        return any(True for _ in self._spool.list(f"{self._keys.run(run)}artifacts/"))
 
     def _clear_log(self, key: str) -> None:
         """The same for one log that belongs to no run. It may have grown while it was sent."""
@@ -314,19 +318,14 @@ class Shipper:
             self._has_lost = True
             del self._sent[key]
             return
-        self._spool.delete(key)
+        self._remove([key])
         self._closed_logs.discard(key)
-        self._sent.pop(key, None)
-        self._packings.pop(key, None)
 
-    def _remove(self, run: str) -> None:
-        """The last hint too, which stays in the store."""
-        hints = [i for i in self._spool.list(self._keys.live) if self._keys.hinted(i.key)[0] == run]
-        for info in [*self._spool.list(self._keys.run(run)), *hints]:
-            self._spool.delete(info.key)
-            self._sent.pop(info.key, None)
-            self._packings.pop(info.key, None)
-        self._closed.discard(run)
+    def _remove(self, keys: list[str]) -> None:
+        for key in keys:
+            self._spool.delete(key)
+            self._sent.pop(key, None)
+            self._packings.pop(key, None)
 
     # Success and failure -------------------------------------------------------------------
 

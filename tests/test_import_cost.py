@@ -19,7 +19,8 @@ json.dump(sorted(set(sys.modules) - before), sys.stdout)
 """
 _IMPORT = "import podstack"
 _LOCAL_RUN = """
-from podstack import MLOpsClient
+from podstack import MLOpsClient, system
+system.SETTLING = 1000.0  # a run that lives longer has its machine watched
 client = MLOpsClient(sys.argv[1])
 experiment = client.create_experiment("digits")
 with client.start_run(experiment_id=experiment.id) as run:

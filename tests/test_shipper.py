@@ -17,6 +17,7 @@ from podstack import MLOpsClient, Run, journal, shipper
 from podstack.backend import Backend, BlobInfo, open_backend
 from podstack.delivery import Delivery
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
+from podstack.keeper import keeper
 from podstack.keys import Project
 from podstack.retry import Backoff
 from podstack.sweeps.sweep import Sweep
@@ -94,6 +95,61 @@ def test_logs_arrive_packed_and_the_spool_is_empty_after_the_end(setup: Setup) -
 
     assert [key for key in there if "/metrics/" in key and key.endswith(".jsonl")]
     assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
+def test_a_run_whose_end_is_slow_to_be_sealed_stays_in_the_spool_until_it_is(
+    setup: Setup, held_keeper: threading.Event
+) -> None:
+    run = setup.start()
+    log(run, range(300))
+    run.finish(timeout=1.0)
+    there = setup.logs()
+    waiting = setup.spooled()
+    held_keeper.set()
+    assert keeper.wait(DEADLINE)
+    assert setup.delivery.flush(DEADLINE)
+
+    assert {key for key in waiting if "/runs/" in key} == set(there)  # sent, and seen to be there
+    assert any(b"seals/" in log for key, log in setup.logs().items() if "/meta/" in key)
+    assert setup.spooled() == []
+
+
+def test_the_end_of_one_handle_of_a_run_takes_nothing_from_another(setup: Setup) -> None:
+    first, second = setup.start(), setup.start()
+    log(first, range(100))
+    log(second, range(100, 200))
+    first.finish()
+    assert second.flush(DEADLINE)  # all that was logged is in the store, and the run goes on
+    log(second, range(200, 300))
+    second.finish()
+
+    assert sorted(setup.points()) == HALVES
+    assert setup.spooled() == []
+
+
+def test_a_run_that_goes_on_before_its_end_could_be_sent_loses_nothing() -> None:
+    class Away(FaultyBackend):
+        is_away = False
+
+        def put(self, key: str, data: bytes | Path) -> None:
+            if self.is_away:
+                raise BackendUnavailable("no answer")
+            super().put(key, data)
+
+    setup = Setup(Away)
+    run = setup.start()
+    log(run, range(100))
+    setup.faulty.is_away = True  # type: ignore[attr-defined]
+    run.finish(timeout=0.1)
+    run = setup.start()
+    log(run, range(100, 200))
+    setup.faulty.is_away = False  # type: ignore[attr-defined]
+    flush_until_it_succeeds(run)
+    log(run, range(200, 300))
+    run.finish()
+
+    assert sorted(setup.points()) == HALVES
     assert setup.spooled() == []
 
 
@@ -220,7 +276,7 @@ def test_an_older_put_that_lands_after_a_newer_one_is_noticed_at_the_end(setup: 
 
     class Late(FaultyBackend):
         def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
-            if prefix.endswith("/metrics/") and not landed:
+            if "/metrics/" in prefix and not landed:
                 landed.append(True)
                 self.store.put(segment, old)
             return super().list(prefix, start_after=start_after)
