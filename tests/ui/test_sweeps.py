@@ -168,6 +168,23 @@ def test_a_grid_is_counted_exactly_while_one_types(opened: Opened) -> None:
     expect(page.locator(".sweep-preview svg")).to_have_count(2)
 
 
+def test_an_answer_that_came_while_one_typed_on_is_not_what_stays(opened: Opened) -> None:
+    page = opened("sweeps/new?experiment=digits")
+    page.check("[value=grid]")
+    page.fill("[name=max_trials]", "")
+    page.fill("[name=p-name]", "rate")
+    page.fill("[name=p-min]", "0.1")
+    checks = Held(page, "**/sweeps/check", method="POST")
+    page.fill("[name=p-max]", "0.9")
+    late = checks.next()
+    answer = late.fetch()
+    page.fill("[name=p-count]", "7")
+    late.fulfill(response=answer)  # a grid needs a count
+    checks.release()
+
+    expect(page.locator("#sweep-count")).to_have_text("7 trials")
+
+
 def test_what_is_wrong_stands_at_its_field(opened: Opened) -> None:
     page = opened("sweeps/new?experiment=digits")
     page.fill("[name=p-name]", "rate")

@@ -77,8 +77,10 @@ async function check() {
 function counted(made, { trials: total, errors }) {
   $("#sweep-failed").textContent = "";
   if (made.strategy !== "grid") return count(made, null);
+  const points = gridSize(rows.map(({ texts }) => texts));
   if (Object.keys(errors).length || total === null) $("#sweep-count").textContent = "The grid cannot be counted yet";
-  else if (!gridSize(rows.map(({ texts }) => texts))) $("#sweep-count").textContent = trials(total);
+  else if (points) count(made, points); // what an earlier answer said of it stands there, perhaps
+  else $("#sweep-count").textContent = trials(total);
 }
 
 const homeless = () => (experiment() ? {} : { experiment: "Give the new experiment a name." });
