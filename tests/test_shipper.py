@@ -153,6 +153,43 @@ def test_a_run_that_goes_on_before_its_end_could_be_sent_loses_nothing() -> None
     assert setup.spooled() == []
 
 
+def test_a_run_that_goes_on_while_its_copy_here_is_removed_goes_on_where_it_was() -> None:
+    class Listing(FaultyBackend):
+        """Does something between a listing of facts and whatever is read by it."""
+
+        act: Callable[[], object] | None = None
+
+        def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+            found = list(super().list(prefix, start_after=start_after))
+            if self.act is not None and prefix.endswith("/meta/"):
+                act, self.act = self.act, None
+                act()
+            return iter(found)
+
+    setup = Setup(Listing)
+    run = setup.start()
+    log(run, range(150))
+    setup.faulty.fail("put", BackendUnavailable("no answer"), times=None)
+    run.finish(timeout=0.1)
+    assert keeper.wait(DEADLINE)
+    left: list[list[str]] = []
+
+    def send() -> None:
+        setup.faulty.heal()
+        for _ in range(200):
+            if setup.delivery.flush(DEADLINE) and not setup.spooled():
+                break
+        left.append(setup.spooled())
+
+    setup.faulty.act = send  # type: ignore[attr-defined]
+    with setup.start() as run:
+        for number in range(150, 300):
+            run.log_metrics({"x": number / 2})  # at the next step
+
+    assert left == [[]]
+    assert setup.points() == HALVES
+
+
 def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"content" * 1000)
     with setup.start() as run:
