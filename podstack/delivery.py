@@ -85,7 +85,11 @@ class Delivery:
                 return
 
         self.courier.submit(asking())
-        self.courier.wait(min(_ANSWER, timeout))
+        try:
+            self.courier.wait(min(_ANSWER, timeout))
+        except KeyboardInterrupt:
+            endings.in_haste = True
+            raise
         return answers == [True]
 
     def file_waits(self) -> None:

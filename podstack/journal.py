@@ -258,13 +258,15 @@ class Journal:
         Returns:
             How many values had to be given up because the disk refused them to the end.
         """
-        self.drain_within(timeout)
-        self._points.close()
-        if self.dropped:
-            self.set({"summary/dropped": self.dropped})
-        self._closed = True
-        keeper.forget(self)
-        keeper.submit(self._sealed())
+        try:
+            self.drain_within(timeout)
+        finally:  # also where a Ctrl-C ended the wait for a disk
+            self._points.close()
+            if self.dropped:
+                self.set({"summary/dropped": self.dropped})
+            self._closed = True
+            keeper.forget(self)
+            keeper.submit(self._sealed())
         return self.dropped
 
     def discard(self) -> None:
