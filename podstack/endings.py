@@ -77,8 +77,10 @@ class Endings:
     def renew_in_child(self) -> None:
         self._open = []
         self._senders = []
+        self.in_haste = False
 
     def opened(self, run: Endable) -> None:
+        self.in_haste = False  # that Ctrl-C was caught, and the program goes on
         self._open.append(run)
         self._hook()
 

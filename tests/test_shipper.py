@@ -16,6 +16,7 @@ import pytest
 from podstack import MLOpsClient, Run, journal, shipper
 from podstack.backend import Backend, BlobInfo, open_backend
 from podstack.delivery import Delivery
+from podstack.endings import endings
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
 from podstack.keeper import keeper
 from podstack.keys import Project
@@ -188,6 +189,17 @@ def test_a_run_that_goes_on_while_its_copy_here_is_removed_goes_on_where_it_was(
 
     assert left == [[]]
     assert setup.points() == HALVES
+
+
+def test_a_run_that_begins_after_a_ctrl_c_was_caught_is_waited_for(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "in_haste", True)  # as it is left by one while a run ended
+    with setup.start() as run:
+        log(run, range(300))
+
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
 
 
 def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: Path) -> None:
