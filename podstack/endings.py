@@ -69,7 +69,7 @@ class Endings:
         self._verdict: tuple[str, str | None] | None = (
             None  # what an uncaught exception or sys.exit said
         )
-        self._progress_then: list[int] = []
+        self._progress_then: list[tuple[Endable, int]] = []
         self._is_final = False  # nothing catches an exception any more
         self._is_interrupted = False  # and it is that of a Ctrl-C
         renew_in_child(self)
@@ -156,12 +156,15 @@ class Endings:
 
     def _note(self, status: str, error: str | None) -> None:
         self._verdict = (status, error)
-        self._progress_then = [run.progress for run in self._open]
+        self._progress_then = self._progress()
+
+    def _progress(self) -> list[tuple[Endable, int]]:
+        return [(run, run.progress) for run in self._open]
 
     def _at_exit(self) -> None:
         """End what is still open, then let the background finish its work."""
         status, error = self._verdict or (COMPLETED, None)
-        if not self._is_final and self._progress_then != [run.progress for run in self._open]:
+        if not self._is_final and any(one not in self._progress_then for one in self._progress()):
             status, error = COMPLETED, None  # that exit was caught, and training went on
         patience = config.finish_timeout()
         deadline = monotonic() + patience

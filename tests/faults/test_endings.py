@@ -286,6 +286,19 @@ def test_a_run_that_cannot_be_ended_keeps_no_other_from_its_end(stage: Stage) ->
     assert (stage.run("second").status, stage.run("second").lost_since) == ("completed", None)
 
 
+def test_sys_exit_in_a_with_block_fails_the_other_open_runs_too(stage: Stage) -> None:
+    ended = stage.play(
+        """
+        outer = client.start_run(run_id="outer")
+        with client.start_run(run_id="inner"):
+            sys.exit(3)
+        """
+    )
+
+    assert ended.code == 3
+    assert {stage.run(name).status for name in ("outer", "inner")} == {"failed"}
+
+
 ENDLESS = """
 with client.start_run(run_id="r") as run:
     for i in range(10**9): log(run, i)
