@@ -216,6 +216,24 @@ def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: 
     )
 
 
+def test_a_file_that_an_outage_kept_from_going_goes_after_it_while_the_run_goes_on(
+    setup: Setup, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"content")
+    run = setup.start()
+    setup.faulty.fail("put", BackendUnavailable("no answer"), times=None)
+    run.log_artifact(tmp_path / "model.bin")
+    assert keeper.wait(DEADLINE)
+    assert setup.delivery._porter.wait(DEADLINE)
+    setup.faulty.heal()
+
+    deadline = time.monotonic() + DEADLINE
+    while not any("/model.bin" in info.key for info in setup.plain.list()):
+        assert time.monotonic() < deadline, "it is not tried again"
+        time.sleep(0.02)
+    run.finish()
+
+
 def test_a_quiet_run_asks_for_little_as_it_grows_old(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
