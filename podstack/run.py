@@ -202,7 +202,12 @@ class Run(StoredRun):
 
         Free to ask where the run is recorded: the background looks every 5 s.
         """
-        return self._stop if self._journal is not None else bool(self._fold().get("stop"))
+        journal = self._journal
+        if journal is None:
+            return bool(self._fold().get("stop"))
+        if journal.is_child:
+            self._store.listener.keep(self)  # a forked child has no thread of its parent's
+        return self._stop
 
     def tick(self) -> None:
         """From the background: look for what others wrote, such as a Stop or an alert."""
