@@ -53,6 +53,7 @@ class Journal:
         self._points = Log(store, self._points_key, roll_at=self._segment, opened=self._keep)
         self._text: Log | None = None
         self._aside = 0  # of `written`, what the run itself did not log
+        self.unsettled: set[str] = set()  # files that lie here whole, but go no further
         self._append = self._points.append
         renew_in_child(self)
 
@@ -89,6 +90,7 @@ class Journal:
         self._role = "child"
         self._hinted = None
         self._aside = 0
+        self.unsettled = set()
         for log in self._logs:
             log.renew()
         self._text = None  # what a child prints is not its parent's
@@ -238,7 +240,7 @@ class Journal:
     def synced(self, succeeded: Callable[[bool], None]) -> Iterator[None]:
         """A job: write and fsync all that was logged so far; tells whether that went well."""
         yield
-        succeeded(self._drain() and self._sync())
+        succeeded(self._drain() and self._sync() and not self.unsettled)
 
     def drain_within(self, timeout: float) -> bool:
         """Write what the disk refused, trying again for at most `timeout` seconds."""

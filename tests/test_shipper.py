@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -232,6 +233,23 @@ def test_a_file_that_an_outage_kept_from_going_goes_after_it_while_the_run_goes_
         assert time.monotonic() < deadline, "it is not tried again"
         time.sleep(0.02)
     run.finish()
+
+
+def test_flush_says_that_a_file_waits_which_the_disk_did_not_let_have_its_place(
+    setup: Setup, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"content")
+    run = setup.start()
+    assert run.flush(DEADLINE)
+    place = f"projects/default/runs/r/artifacts/{sha256(b'content').hexdigest()[:12]}"
+    setup.delivery.spool.put(place, b"a file where its folder goes")
+    run.log_artifact(tmp_path / "model.bin")
+    flushed = run.flush(DEADLINE)
+    there = any("/model.bin" in info.key for info in setup.plain.list())
+    run.finish()
+
+    assert (flushed, there) == (False, False)
+    assert any("/model.bin" in key for key in setup.spooled())
 
 
 def test_a_quiet_run_asks_for_little_as_it_grows_old(
