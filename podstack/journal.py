@@ -82,7 +82,8 @@ class Journal:
         return isinstance(self._store, Spool)
 
     def _keep(self) -> None:
-        keeper.keep(self)
+        if not self._closed:
+            keeper.keep(self)
 
     def renew_in_child(self) -> None:
         self._writer = None

@@ -99,6 +99,8 @@ class Log:
         self._wait(line)
         if was_idle:
             self._write_waiting()
+        if was_idle and self._waiting:
+            self._opened()  # somebody has to try again, also where not even an object was opened
 
     def _write_waiting(self) -> None:
         while self._waiting and self._write_first():

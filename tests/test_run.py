@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -373,6 +374,22 @@ def test_a_pickled_run_goes_on_after_the_last_step(run: Run) -> None:
     copy.finish()
 
     assert list(run.metrics["x"].steps) == [7, 8]
+
+
+def test_what_the_disk_refuses_a_pickled_run_from_its_start_is_written_once_it_does_not(
+    run: Run, other: Run, store: Path
+) -> None:
+    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
+    in_the_way.write_bytes(b"no folder")
+    copy = pickle.loads(pickle.dumps(run))
+    copy.log_metrics({"x": 1})
+    in_the_way.unlink()
+
+    deadline = time.monotonic() + DEADLINE
+    while "x" not in other.metrics:
+        assert time.monotonic() < deadline, "nobody tries again"
+        time.sleep(0.05)
+    copy.finish()
 
 
 def test_a_pickled_run_that_was_read_is_one_to_read(other: Run, run: Run) -> None:
