@@ -39,6 +39,16 @@ def home_of(uri: str) -> Path:
     return config.spool_folder() / digest[:12]
 
 
+class _Files:
+    """Those of one shipper, as the thread that uploads them keeps them in mind."""
+
+    def __init__(self, shipper: Shipper) -> None:
+        self._shipper = shipper
+
+    def tick(self) -> None:
+        self._shipper.upload_again()
+
+
 class Delivery:
     """Brings what this process records to one project of one store."""
 
@@ -47,6 +57,7 @@ class Delivery:
         self.spool = Spool(home_of(uri), uri, self._opened)
         self._shipper = Shipper(self.spool, remote, project)
         self.courier = Keeper("podstack-shipper")
+        self._files = _Files(self._shipper)
         self._porter = Keeper("podstack-uploads")
         self._heir = Keeper("podstack-adoption")
 
@@ -85,11 +96,16 @@ class Delivery:
                 return
 
         self.courier.submit(asking())
-        self.courier.wait(min(_ANSWER, timeout))
+        try:
+            self.courier.wait(min(_ANSWER, timeout))
+        except KeyboardInterrupt:
+            endings.in_haste = True
+            raise
         return answers == [True]
 
     def file_waits(self) -> None:
-        """A file was logged, or got its hash: bring it on."""
+        """A file was logged, or got its hash: bring it on, also after an outage."""
+        self._porter.keep(self._files)
         self._porter.submit(self._shipper.upload(lambda succeeded: None))
 
     def nudge(self, began: Callable[[], None]) -> None:
@@ -183,6 +199,7 @@ class Delivery:
             self._empty(timeout)
         self._tell_what_is_left()
         self.courier.forget(self._shipper)
+        self._porter.forget(self._files)
         self.spool.close()
 
     def _empty(self, timeout: float) -> None:

@@ -24,7 +24,7 @@ from typing import Any, NoReturn, Protocol
 
 from podstack import config
 from podstack.clock import monotonic
-from podstack.console import warn
+from podstack.console import tell_of_failure, warn
 from podstack.forks import default_in_child, renew_in_child
 from podstack.keeper import keeper
 from podstack.names import COMPLETED, FAILED, KILLED
@@ -69,7 +69,7 @@ class Endings:
         self._verdict: tuple[str, str | None] | None = (
             None  # what an uncaught exception or sys.exit said
         )
-        self._progress_then: list[int] = []
+        self._progress_then: list[tuple[Endable, int]] = []
         self._is_final = False  # nothing catches an exception any more
         self._is_interrupted = False  # and it is that of a Ctrl-C
         renew_in_child(self)
@@ -77,8 +77,10 @@ class Endings:
     def renew_in_child(self) -> None:
         self._open = []
         self._senders = []
+        self.in_haste = False
 
     def opened(self, run: Endable) -> None:
+        self.in_haste = False  # that Ctrl-C was caught, and the program goes on
         self._open.append(run)
         self._hook()
 
@@ -154,28 +156,48 @@ class Endings:
 
     def _note(self, status: str, error: str | None) -> None:
         self._verdict = (status, error)
-        self._progress_then = [run.progress for run in self._open]
+        self._progress_then = self._progress()
+
+    def _progress(self) -> list[tuple[Endable, int]]:
+        return [(run, run.progress) for run in self._open]
 
     def _at_exit(self) -> None:
         """End what is still open, then let the background finish its work."""
         status, error = self._verdict or (COMPLETED, None)
-        if not self._is_final and self._progress_then != [run.progress for run in self._open]:
+        if not self._is_final and any(one not in self._progress_then for one in self._progress()):
             status, error = COMPLETED, None  # that exit was caught, and training went on
         patience = config.finish_timeout()
         deadline = monotonic() + patience
+        for run in list(self._open):
+            self._finish(run, status, error, deadline)
+        self._sync(deadline, patience)
+        for sender in self._senders:
+            self._end(sender, deadline)
+        if self._is_interrupted:
+            _end_by_sigint()
+
+    def _finish(self, run: Endable, status: str, error: str | None, deadline: float) -> None:
+        """End one run. Whatever keeps it from that keeps no other from its end."""
         try:
-            for run in list(self._open):
-                run.finish(status, error=error, timeout=max(0.1, deadline - monotonic()))
+            run.finish(status, error=error, timeout=self._left(deadline))
+        except KeyboardInterrupt:
+            self.in_haste = True
+        except Exception as failure:  # noqa: BLE001  # the outermost frame: told, and the next run ends
+            tell_of_failure("a run could not be ended", failure)
+
+    def _sync(self, deadline: float, patience: float) -> None:
+        if self.in_haste:
+            return
+        try:
             if not keeper.wait(max(0.1, deadline - monotonic())):
                 warn(
                     f"the disk did not sync all within {patience:.0f} s; what is logged is written"
                 )
         except KeyboardInterrupt:
             self.in_haste = True
-        for sender in self._senders:
-            self._end(sender, deadline)
-        if self._is_interrupted:
-            _end_by_sigint()
+
+    def _left(self, deadline: float) -> float:
+        return 0.1 if self.in_haste else max(0.1, deadline - monotonic())
 
     def _end(self, sender: Sender, deadline: float) -> None:
         try:

@@ -167,7 +167,15 @@ class Intake:
         keeper.submit(self._settled(folder, source.name, entry))
 
     def _settled(self, folder: LocalStore, name: str, entry: dict[str, Any]) -> Iterator[None]:
-        """A job: give a copied file its hash and the place it names."""
+        """A job: `_settle`; where the disk does not allow it, `flush` says so from now on."""
+        try:
+            yield from self._settle(folder, name, entry)
+        except OSError:
+            self._journal.unsettled.add(name)
+            raise
+
+    def _settle(self, folder: LocalStore, name: str, entry: dict[str, Any]) -> Iterator[None]:
+        """Give a copied file its hash and the place it names."""
         root = self._store.keys.run(self._run)
         waiting = folder.path(root + entry["key"])
         digest = hashlib.sha256()

@@ -53,6 +53,7 @@ class Journal:
         self._points = Log(store, self._points_key, roll_at=self._segment, opened=self._keep)
         self._text: Log | None = None
         self._aside = 0  # of `written`, what the run itself did not log
+        self.unsettled: set[str] = set()  # files that lie here whole, but go no further
         self._append = self._points.append
         renew_in_child(self)
 
@@ -81,7 +82,8 @@ class Journal:
         return isinstance(self._store, Spool)
 
     def _keep(self) -> None:
-        keeper.keep(self)
+        if not self._closed:
+            keeper.keep(self)
 
     def renew_in_child(self) -> None:
         self._writer = None
@@ -89,6 +91,7 @@ class Journal:
         self._role = "child"
         self._hinted = None
         self._aside = 0
+        self.unsettled = set()
         for log in self._logs:
             log.renew()
         self._text = None  # what a child prints is not its parent's
@@ -238,7 +241,7 @@ class Journal:
     def synced(self, succeeded: Callable[[bool], None]) -> Iterator[None]:
         """A job: write and fsync all that was logged so far; tells whether that went well."""
         yield
-        succeeded(self._drain() and self._sync())
+        succeeded(self._drain() and self._sync() and not self.unsettled)
 
     def drain_within(self, timeout: float) -> bool:
         """Write what the disk refused, trying again for at most `timeout` seconds."""
@@ -258,13 +261,15 @@ class Journal:
         Returns:
             How many values had to be given up because the disk refused them to the end.
         """
-        self.drain_within(timeout)
-        self._points.close()
-        if self.dropped:
-            self.set({"summary/dropped": self.dropped})
-        self._closed = True
-        keeper.forget(self)
-        keeper.submit(self._sealed())
+        try:
+            self.drain_within(timeout)
+        finally:  # also where a Ctrl-C ended the wait for a disk
+            self._points.close()
+            if self.dropped:
+                self.set({"summary/dropped": self.dropped})
+            self._closed = True
+            keeper.forget(self)
+            keeper.submit(self._sealed())
         return self.dropped
 
     def discard(self) -> None:

@@ -76,9 +76,10 @@ class Keeper:
         """Wait until all jobs submitted so far are done; False if `timeout` seconds do not do.
 
         Where there is no thread (none can be started, or the interpreter is going down), the
-        jobs run here instead.
+        jobs run here instead; and where it is this one that waits, as below a handler of logs to
+        which the background told something.
         """
-        if not self._has_thread():
+        if not self._has_thread() or threading.current_thread() is self._thread:
             self._work_until_idle()
             return True
         done: SimpleQueue[None] = SimpleQueue()

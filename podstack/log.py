@@ -62,6 +62,7 @@ class Log:
         self._waiting: deque[bytes] = deque()  # whole lines that the disk refused
         self._waiting_bytes = 0
         self._torn = 0  # bytes of the first waiting line that already stand in the current object
+        self._untold: dict[Warner, str] = {}
         self._closed = False
 
     def renew(self) -> None:
@@ -99,13 +100,21 @@ class Log:
         self._wait(line)
         if was_idle:
             self._write_waiting()
+        if was_idle and self._waiting:
+            self._opened()  # somebody has to try again, also where not even an object was opened
 
     def _write_waiting(self) -> None:
         while self._waiting and self._write_first():
             pass  # a signal handler may have logged meanwhile
 
     def drain(self) -> bool:
-        """Write what is waiting; False if the disk still refuses."""
+        """Write what is waiting; False if the disk still refuses. Tells of that, too."""
+        try:
+            return self._drained()
+        finally:
+            self._tell()
+
+    def _drained(self) -> bool:
         while True:
             with self.lock:
                 for _ in range(256):  # then let the training loop in
@@ -148,7 +157,7 @@ class Log:
         memory = MEMORY if self._memory is None else self._memory
         if self._waiting_bytes + len(line) > memory:
             self.dropped += _values_in(line)
-            self._drop_warner.warn(
+            self._untold[self._drop_warner] = (
                 f"{readable_bytes(memory)} wait for the disk and no more are kept: "
                 f"{self.dropped} values dropped so far"
             )
@@ -158,11 +167,17 @@ class Log:
         self._torn = torn or self._torn
 
     def _explain(self, error: OSError) -> None:
-        self._warner.warn(
+        self._untold[self._warner] = (
             f"cannot write {self._key_of(max(self._seq, 0))} in {self._store.url}: "
             f"{error.strerror or error}. Training goes on; what is logged waits in memory "
             "and is written as soon as the disk allows."
         )
+
+    def _tell(self) -> None:
+        """Warn, never below the lock: a handler of logs may log metrics while it holds its own."""
+        while self._untold:
+            warner, text = self._untold.popitem()
+            warner.warn(text)
 
     def _roll(self) -> None:
         key = self._key_of(self._seq + 1)
@@ -182,6 +197,12 @@ class Log:
 
     def sync(self) -> bool:
         """fsync all that was written, and the folders that are new. False if anything failed."""
+        try:
+            return self._synced()
+        finally:
+            self._tell()
+
+    def _synced(self) -> bool:
         with self.lock:
             retired, self._retired = self._retired, []
             keys, self._unsynced_keys = self._unsynced_keys, []
@@ -218,7 +239,7 @@ class Log:
         """Go on in a new object."""
         with self.lock:
             if self.is_removed():
-                self._warner.warn(
+                self._untold[self._warner] = (
                     f"{self._key_of(self._seq)} was deleted while the run wrote to it"
                 )
                 self._retire()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from podstack import keys
 from podstack.backend import Backend, BlobInfo
 from podstack.errors import BlobMissing
-from podstack.packed import SUFFIX
+from podstack.packed import SUFFIX, unpacked
 
 
 class Overlay:
@@ -33,7 +33,16 @@ class Overlay:
             return self._spool.get(key, start, stop)
         except BlobMissing:
             pass  # it was sent, or is another's
-        return self.store.get(key, start, stop)
+        try:
+            return self.store.get(key, start, stop)
+        except BlobMissing:
+            if keys.plain_log(key) != key:
+                raise
+        return self._packed_since(key)[start:stop]
+
+    def _packed_since(self, key: str) -> bytes:
+        """A log that a listing showed here, and that went after it: the store has it packed."""
+        return unpacked(self.store.get(key + SUFFIX))
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
         here = list(self._spool.list(prefix, start_after=start_after))

@@ -54,6 +54,15 @@ def packed(plain: bytes) -> bytes:
     return packing.whole()
 
 
+def unpacked(data: bytes) -> bytes:
+    """The plain text of a packed object.
+
+    Raises:
+        zlib.error: it is damaged.
+    """
+    return zlib.decompress(data, wbits=_GZIP)
+
+
 def told(trailer: bytes) -> Plain:
     """What the last `TRAILER` bytes of a packed object tell."""
     crc, length = struct.unpack("<II", trailer[-TRAILER:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from podstack import clock, config, datasets, names, oplog, points
 from podstack.clock import monotonic, now
@@ -43,6 +43,14 @@ class Captor(Protocol):
     ) -> None: ...
 
 
+class _Ending(NamedTuple):
+    """How a run that its journal records ends."""
+
+    journal: Journal
+    status: str
+    error: str | None
+
+
 class Run(StoredRun):
     """One run. `MLOpsClient.start_run` gives one to log into, `get_run` one to read.
 
@@ -62,6 +70,7 @@ class Run(StoredRun):
         self._stop = False
         self._listen_at = 0.0
         self._trial: Trial | None = None  # of a sweep, which ends with this run
+        self._ending: _Ending | None = None  # while its end is not written yet
 
     # Logging -------------------------------------------------------------------------------
 
@@ -193,7 +202,12 @@ class Run(StoredRun):
 
         Free to ask where the run is recorded: the background looks every 5 s.
         """
-        return self._stop if self._journal is not None else bool(self._fold().get("stop"))
+        journal = self._journal
+        if journal is None:
+            return bool(self._fold().get("stop"))
+        if journal.is_child:
+            self._store.listener.keep(self)  # a forked child has no thread of its parent's
+        return self._stop
 
     def tick(self) -> None:
         """From the background: look for what others wrote, such as a Stop or an alert."""
@@ -267,49 +281,70 @@ class Run(StoredRun):
         patience = config.finish_timeout() if timeout is None else timeout
         deadline = monotonic() + patience
         journal, self._journal = self._journal, None
-        endings.closed(self)
-        self._store.listener.forget(self)
         if journal is None:
             return
+        self._store.listener.forget(self)
+        self._ending = _Ending(journal, status, error)
+        try:
+            self._end(self._ending, patience)
+        finally:  # also where a Ctrl-C ended the wait for a store
+            self._ending = None
+            endings.closed(self)
+            self._close(journal, deadline, adopt=status != KILLED)
+
+    def _end(self, ending: _Ending, patience: float) -> None:
+        """Write what ends the run here, and the trial that it was for."""
+        journal, status, error = ending
         for captor in self._captors:
             captor.closed(journal, error)
         if self._owns and not journal.is_child:
-            journal.set(self._last_facts(journal, status, error, patience))
+            self._write_last_facts(ending, patience)
             self._end_trial(status, error)
-        lost = journal.close(timeout=patience)
+
+    def _close(self, journal: Journal, deadline: float, *, adopt: bool) -> None:
+        """Nothing more is logged: bring what was to the disk, and to a store elsewhere."""
+        lost = journal.close(timeout=0.0 if endings.in_haste else max(0.0, deadline - monotonic()))
         if lost:
             warn(f"run {self.id}: the disk refused {lost} values to the end; they are lost")
         if self._store.delivery is not None:
             left = max(0.0, deadline - monotonic())
-            self._store.delivery.finish(self.id, journal.writer, left, adopt=status != KILLED)
+            self._store.delivery.finish(self.id, journal.writer, left, adopt=adopt)
 
     def finish_at_once(self, status: str, timeout: float) -> None:
         """From a signal handler: record the status, write what waits, and sync.
 
-        A store elsewhere may hold it up for `timeout` seconds, and nobody else does.
+        A store elsewhere may hold it up for `timeout` seconds, and nobody else does. A run that
+        was about to end does so as it was told.
         """
         journal, self._journal = self._journal, None
+        ending, self._ending = self._ending, None
+        if ending is None and journal is not None:
+            ending = _Ending(journal, status, None)
         endings.closed(self)
-        if journal is not None and not journal.is_child:
+        if ending is not None and not ending.journal.is_child:
+            journal = ending.journal
             for captor in self._captors:
                 captor.closed(journal, at_once=True)
-            journal.set(self._last_facts(journal, status, None, timeout))
-            self._end_trial(status, None)
+            self._write_last_facts(ending, timeout)
+            self._end_trial(ending.status, ending.error)
             journal.close_at_once()
             if self._store.delivery is not None:
                 self._store.delivery.closed(self.id, journal.writer)
 
-    def _last_facts(
-        self, journal: Journal, status: str, error: str | None, patience: float
-    ) -> dict[str, Any]:
+    def _write_last_facts(self, ending: _Ending, patience: float) -> None:
         """This writer's end; the run's too, unless another process still records it."""
-        said = {"status": status, "next_step": journal.next_step, "t": journal.now()}
-        facts: dict[str, Any] = {f"closed/{journal.writer}": said}
-        if error is not None:
-            facts["error"] = error
-        if not self._others_alive(journal.writer, patience):
-            facts |= {"status": status, "ended": now()}
-        return facts
+        journal, status, error = ending
+        is_alone = True
+        try:
+            is_alone = not self._others_alive(journal.writer, patience)
+        finally:  # also where a Ctrl-C ended the wait for an answer
+            said = {"status": status, "next_step": journal.next_step, "t": journal.now()}
+            facts: dict[str, Any] = {f"closed/{journal.writer}": said}
+            if error is not None:
+                facts["error"] = error
+            if is_alone:
+                facts |= {"status": status, "ended": now()}
+            journal.set(facts)
 
     def _others_alive(self, writer: str, patience: float) -> bool:
         """As far as the store says so at once: no failure of it keeps a run from ending."""

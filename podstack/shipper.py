@@ -63,10 +63,11 @@ class Shipper:
         self._closed_logs: set[str] = set()  # keys of logs of no run that are
         self._has_lost = False  # whether a listing did not show what was sent
         self._backoff = Backoff()
+        self._file_backoff = Backoff()
         self._denied = False
         self._working = threading.RLock()
         self._uploading = threading.RLock()
-        self._busy = False
+        self._busy = self._is_uploading = False
         self._began = self._due = monotonic()
         self.error = ""  # the last one, until something succeeds
 
@@ -250,6 +251,7 @@ class Shipper:
     def upload(self, succeeded: Told) -> Iterator[None]:
         """A job: copy files that somebody logged, and remove them here once they are there."""
         with self._uploading:
+            self._is_uploading = True
             try:
                 for info in list(self._files()):
                     yield
@@ -257,9 +259,21 @@ class Shipper:
                         self._send(info, self._send_file)
             except BackendError as error:
                 self._failed(error)
+                if not isinstance(error, AccessDeniedError):  # they go with the next ones
+                    self._file_backoff.failed()
                 succeeded(False)
                 return
+            finally:
+                self._is_uploading = False
+            self._file_backoff.succeeded()
         succeeded(not any(True for _ in self._files()))
+
+    def upload_again(self) -> None:
+        """From the background: try files once more that an outage kept from going."""
+        may_try = self._file_backoff.has_failed and self._file_backoff.is_over
+        if may_try and not self._is_uploading:
+            for _ in self.upload(lambda succeeded: None):
+                pass
 
     def _files(self) -> Iterator[BlobInfo]:
         """Those that have their hash, and the name that it gives them."""

@@ -38,3 +38,24 @@ def test_a_wait_whose_time_is_over_between_two_looks_at_the_clock_says_so(
 
     assert done is False
     assert keeper.wait(DEADLINE)
+
+
+def test_the_background_may_wait_for_itself() -> None:
+    """As a handler of logs does that flushes, when the background warns of something."""
+    keeper, done = Keeper("own"), threading.Event()
+    told: list[object] = []
+
+    def note() -> Iterator[None]:
+        yield
+        told.append("done")
+
+    def wait() -> Iterator[None]:
+        yield
+        keeper.submit(note())
+        told.append(keeper.wait(DEADLINE))
+        done.set()
+
+    keeper.submit(wait())
+
+    assert done.wait(DEADLINE / 2)
+    assert told == ["done", True]

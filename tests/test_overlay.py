@@ -44,6 +44,20 @@ def test_what_is_here_hides_what_is_there_packed_or_not(overlay: Overlay) -> Non
     assert list(overlay.list_dirs("projects/default/runs/")) == ["r", "s"]
 
 
+def test_a_log_that_is_sent_and_removed_after_it_was_listed_is_read_all_the_same(
+    overlay: Overlay,
+) -> None:
+    overlay._spool.put(LOG, b"one\ntwo\n")
+    (info,) = overlay.list()
+    overlay.put(LOG + ".gz", packed(b"one\ntwo\n"))
+    overlay._spool.delete(LOG)
+
+    assert overlay.get(info.key) == b"one\ntwo\n"
+    assert overlay.get(info.key, 4, 8) == b"two\n"
+    with pytest.raises(BlobMissing):
+        overlay.get(LOG.replace("/w/", "/v/"))
+
+
 def test_writing_and_deleting_go_to_the_store_alone(overlay: Overlay) -> None:
     overlay._spool.put("here", b"x")
     overlay.put("there", b"y")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +376,60 @@ def test_a_pickled_run_goes_on_after_the_last_step(run: Run) -> None:
     copy.finish()
 
     assert list(run.metrics["x"].steps) == [7, 8]
+
+
+def test_what_the_disk_refuses_a_pickled_run_from_its_start_is_written_once_it_does_not(
+    run: Run, other: Run, store: Path
+) -> None:
+    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
+    in_the_way.write_bytes(b"no folder")
+    copy = pickle.loads(pickle.dumps(run))
+    copy.log_metrics({"x": 1})
+    in_the_way.unlink()
+
+    deadline = time.monotonic() + DEADLINE
+    while "x" not in other.metrics:
+        assert time.monotonic() < deadline, "nobody tries again"
+        time.sleep(0.05)
+    copy.finish()
+
+
+def test_a_handler_of_logs_may_log_metrics_while_another_thread_is_told_of_the_disk(
+    run: Run, other: Run, store: Path
+) -> None:
+    """Each would wait for the lock that the other has."""
+    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
+    in_the_way.write_bytes(b"no folder")
+    copy = pickle.loads(pickle.dumps(run))
+    assert copy._journal is not None
+    is_handling, points = threading.Event(), copy._journal._points
+
+    class Counter(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == "program":
+                is_handling.set()
+                while not points.waiting:
+                    time.sleep(0.01)
+                copy.log_metrics({"warnings": 1}, step=0)
+
+    def train() -> None:
+        is_handling.wait(DEADLINE)
+        copy.log_metrics({"x": 1}, step=0)
+
+    handler = Counter()
+    logging.getLogger().addHandler(handler)
+    warn = partial(logging.getLogger("program").warning, "odd")
+    threads = [threading.Thread(target=act, daemon=True) for act in (train, warn)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE / 8)
+    logging.getLogger().removeHandler(handler)
+    in_the_way.unlink()
+
+    assert not any(thread.is_alive() for thread in threads)
+    copy.finish()
+    assert {name: other.metrics[name].last for name in ("x", "warnings")} == {"x": 1, "warnings": 1}
 
 
 def test_a_pickled_run_that_was_read_is_one_to_read(other: Run, run: Run) -> None:

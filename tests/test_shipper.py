@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from podstack import MLOpsClient, Run, journal, shipper
 from podstack.backend import Backend, BlobInfo, open_backend
 from podstack.delivery import Delivery
+from podstack.endings import endings
 from podstack.errors import AccessDeniedError, BackendError, BackendUnavailable
 from podstack.keeper import keeper
 from podstack.keys import Project
@@ -153,6 +155,54 @@ def test_a_run_that_goes_on_before_its_end_could_be_sent_loses_nothing() -> None
     assert setup.spooled() == []
 
 
+def test_a_run_that_goes_on_while_its_copy_here_is_removed_goes_on_where_it_was() -> None:
+    class Listing(FaultyBackend):
+        """Does something between a listing of facts and whatever is read by it."""
+
+        act: Callable[[], object] | None = None
+
+        def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
+            found = list(super().list(prefix, start_after=start_after))
+            if self.act is not None and prefix.endswith("/meta/"):
+                act, self.act = self.act, None
+                act()
+            return iter(found)
+
+    setup = Setup(Listing)
+    run = setup.start()
+    log(run, range(150))
+    setup.faulty.fail("put", BackendUnavailable("no answer"), times=None)
+    run.finish(timeout=0.1)
+    assert keeper.wait(DEADLINE)
+    left: list[list[str]] = []
+
+    def send() -> None:
+        setup.faulty.heal()
+        for _ in range(200):
+            if setup.delivery.flush(DEADLINE) and not setup.spooled():
+                break
+        left.append(setup.spooled())
+
+    setup.faulty.act = send  # type: ignore[attr-defined]
+    with setup.start() as run:
+        for number in range(150, 300):
+            run.log_metrics({"x": number / 2})  # at the next step
+
+    assert left == [[]]
+    assert setup.points() == HALVES
+
+
+def test_a_run_that_begins_after_a_ctrl_c_was_caught_is_waited_for(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "in_haste", True)  # as it is left by one while a run ended
+    with setup.start() as run:
+        log(run, range(300))
+
+    assert setup.points() == HALVES
+    assert setup.spooled() == []
+
+
 def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"content" * 1000)
     with setup.start() as run:
@@ -165,6 +215,41 @@ def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: 
     assert MLOpsClient(setup.plain.url).get_run("r").artifacts["model.bin"].read_bytes() == (
         b"content" * 1000
     )
+
+
+def test_a_file_that_an_outage_kept_from_going_goes_after_it_while_the_run_goes_on(
+    setup: Setup, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"content")
+    run = setup.start()
+    setup.faulty.fail("put", BackendUnavailable("no answer"), times=None)
+    run.log_artifact(tmp_path / "model.bin")
+    assert keeper.wait(DEADLINE)
+    assert setup.delivery._porter.wait(DEADLINE)
+    setup.faulty.heal()
+
+    deadline = time.monotonic() + DEADLINE
+    while not any("/model.bin" in info.key for info in setup.plain.list()):
+        assert time.monotonic() < deadline, "it is not tried again"
+        time.sleep(0.02)
+    run.finish()
+
+
+def test_flush_says_that_a_file_waits_which_the_disk_did_not_let_have_its_place(
+    setup: Setup, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"content")
+    run = setup.start()
+    assert run.flush(DEADLINE)
+    place = f"projects/default/runs/r/artifacts/{sha256(b'content').hexdigest()[:12]}"
+    setup.delivery.spool.put(place, b"a file where its folder goes")
+    run.log_artifact(tmp_path / "model.bin")
+    flushed = run.flush(DEADLINE)
+    there = any("/model.bin" in info.key for info in setup.plain.list())
+    run.finish()
+
+    assert (flushed, there) == (False, False)
+    assert any("/model.bin" in key for key in setup.spooled())
 
 
 def test_a_quiet_run_asks_for_little_as_it_grows_old(

@@ -270,6 +270,35 @@ def test_several_open_runs_end_together(stage: Stage) -> None:
     assert {stage.run(f"run{n}").status for n in range(4)} == {"failed"}
 
 
+def test_a_run_that_cannot_be_ended_keeps_no_other_from_its_end(stage: Stage) -> None:
+    ended = stage.play(
+        """
+        def fail(*words, **options):
+            raise ValueError("odd")
+
+        first, second = client.start_run(run_id="first"), client.start_run(run_id="second")
+        first.finish = fail
+        """
+    )
+
+    assert ended.code == 0
+    assert "a run could not be ended" in ended.err
+    assert (stage.run("second").status, stage.run("second").lost_since) == ("completed", None)
+
+
+def test_sys_exit_in_a_with_block_fails_the_other_open_runs_too(stage: Stage) -> None:
+    ended = stage.play(
+        """
+        outer = client.start_run(run_id="outer")
+        with client.start_run(run_id="inner"):
+            sys.exit(3)
+        """
+    )
+
+    assert ended.code == 3
+    assert {stage.run(name).status for name in ("outer", "inner")} == {"failed"}
+
+
 ENDLESS = """
 with client.start_run(run_id="r") as run:
     for i in range(10**9): log(run, i)

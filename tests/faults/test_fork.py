@@ -132,6 +132,27 @@ def test_sixty_forks_neither_hang_nor_lose_a_point(stage: Stage, ending: str, at
     _fork(stage, 60, ending)
 
 
+def test_a_forked_child_hears_that_its_run_is_asked_to_stop(stage: Stage) -> None:
+    ended = stage.play(
+        """
+        import podstack.run
+        podstack.run._LISTEN_EVERY = 0.05
+        run = client.start_run(run_id="r", capture=False)
+        log(run, 0)
+        pid = os.fork()
+        if pid == 0:
+            deadline = time.monotonic() + 100
+            while not run.should_stop and time.monotonic() < deadline:
+                time.sleep(0.01)
+            os._exit(0 if run.should_stop else 1)
+        client.get_run("r").request_stop()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+    )
+
+    assert ended.out == "0\n", ended.err
+
+
 def test_a_child_that_is_killed_or_raises_leaves_its_parents_run_running(stage: Stage) -> None:
     ended = stage.play(
         """

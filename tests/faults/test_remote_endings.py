@@ -195,6 +195,54 @@ def test_sigterm_is_not_held_up_as_long_as_the_end_may_take(far: Stage, remote: 
     assert far.run().status == "killed"
 
 
+HANGS = """
+import podstack.delivery, podstack.liveness
+podstack.delivery._ANSWER = 200.0
+def others_alive(*words, **names):
+    print("waits", flush=True)
+    threading.Event().wait()  # as for a store that does not answer
+
+podstack.liveness.Liveness.others_alive = others_alive
+"""
+LOGGED = """
+for name in ("r", "s"):
+    run = client.start_run(run_id=name, capture=False)
+    log(run, 0)
+    assert run.flush(200)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_run_asks_who_else_records_it_leaves_the_end_it_was_given(
+    far_http: Stage, over_http: Remote, number: int
+) -> None:
+    child = far_http.start(HANGS + LOGGED + 'run.finish("failed", error="out of memory")')
+    child.wait_for_word("waits")
+    time.sleep(0.5)  # from there to where it waits
+    child.send(number)
+    ended = child.wait()
+    assert over_http.sync().returncode == 0
+    run = far_http.run("s")
+
+    assert ended.code == -number
+    assert (run.status, run.error, run.lost_since) == ("failed", "out of memory", None)
+    assert far_http.run("r").status == "killed"
+
+
+def test_ctrl_c_while_one_run_of_several_ends_leaves_the_others_their_end(
+    far_http: Stage, over_http: Remote
+) -> None:
+    child = far_http.start(HANGS + LOGGED)
+    child.wait_for_word("waits")
+    time.sleep(0.5)  # from there to where it waits
+    child.send(signal.SIGINT)
+    child.wait()
+    assert over_http.sync().returncode == 0
+    runs = [far_http.run(name) for name in ("r", "s")]
+
+    assert [(run.status, run.lost_since) for run in runs] == [("completed", None)] * 2
+
+
 # Forks --------------------------------------------------------------------------------------
 
 FORKS = """
