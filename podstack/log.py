@@ -62,7 +62,7 @@ class Log:
         self._waiting: deque[bytes] = deque()  # whole lines that the disk refused
         self._waiting_bytes = 0
         self._torn = 0  # bytes of the first waiting line that already stand in the current object
-        self._untold: dict[Warner, str] = {}
+        self._untold: dict[Warner, str] = {}  # what is said once the lock is free
         self._closed = False
 
     def renew(self) -> None:
@@ -175,8 +175,9 @@ class Log:
 
     def _tell(self) -> None:
         """Warn, never below the lock: a handler of logs may log metrics while it holds its own."""
-        while self._untold:
-            warner, text = self._untold.popitem()
+        with self.lock:
+            untold, self._untold = self._untold, {}
+        for warner, text in untold.items():
             warner.warn(text)
 
     def _roll(self) -> None:

@@ -6,6 +6,7 @@ the store is. Writing and deleting go to the store alone.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from heapq import merge
 from pathlib import Path
@@ -42,7 +43,12 @@ class Overlay:
 
     def _packed_since(self, key: str) -> bytes:
         """A log that a listing showed here, and that went after it: the store has it packed."""
-        return unpacked(self.store.get(key + SUFFIX))
+        data = self.store.get(key + SUFFIX)
+        try:
+            return unpacked(data)
+        except zlib.error as error:
+            damage = f"There is no {key} in {self.url}: its packed form is damaged ({error})."
+            raise BlobMissing(damage, url=self.url, key=key) from error
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[BlobInfo]:
         here = list(self._spool.list(prefix, start_after=start_after))

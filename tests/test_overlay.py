@@ -54,6 +54,9 @@ def test_a_log_that_is_sent_and_removed_after_it_was_listed_is_read_all_the_same
 
     assert overlay.get(info.key) == b"one\ntwo\n"
     assert overlay.get(info.key, 4, 8) == b"two\n"
+    overlay.put(LOG + ".gz", packed(b"one\ntwo\n")[:-3])
+    with pytest.raises(BlobMissing, match="damaged"):
+        overlay.get(info.key)
     with pytest.raises(BlobMissing):
         overlay.get(LOG.replace("/w/", "/v/"))
 

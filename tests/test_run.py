@@ -423,7 +423,7 @@ def test_a_handler_of_logs_may_log_metrics_while_another_thread_is_told_of_the_d
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(DEADLINE / 8)
+        thread.join(DEADLINE / 3)
     logging.getLogger().removeHandler(handler)
     in_the_way.unlink()
 
