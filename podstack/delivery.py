@@ -261,6 +261,20 @@ class Delivery:
         self._heir.submit(self._adopting())
         self._heir.wait(timeout)
 
+    def others_with(self, run: str) -> list[Path]:
+        """The spools for this store on this machine, but the own one, in which lines of a run wait.
+
+        Of processes that are gone, of others that live, and of another client in this one.
+        """
+        own = Path(self.spool.url)
+        try:
+            with os.scandir(self.spool.home) as entries:
+                folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+        except OSError:
+            return []
+        meta = self._project.meta(run)
+        return sorted(one for one in folders if one != own and (one / meta).is_dir())
+
     def _is_something_left(self) -> bool:
         """Whether a spool here belongs to nobody. Loads nothing: Python may be ending."""
         try:

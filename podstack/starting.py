@@ -7,17 +7,18 @@ storage error is raised any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podstack import config, names, oplog
 from podstack.clock import now
-from podstack.config import GivenTrial
+from podstack.config import GivenTrial, Settings
 from podstack.console import say
 from podstack.errors import UsageError
 from podstack.journal import Journal
 from podstack.names import RUNNING, Tags
 from podstack.parameters import flat_parameters
-from podstack.position import position
+from podstack.position import Position, position
 from podstack.run import Run
 from podstack.store import Store
 
@@ -145,7 +146,21 @@ def _opened(store: Store, run_id: str | None) -> tuple[Run, bool]:
         raise UsageError(
             f"Run {run_id} was purged and cannot come back. Start one under another id."
         )
-    return run, bool(run._fold().stamp)
+    return run, any(one._fold().stamp for one in [run, *_waiting(store, run_id)])
+
+
+def _waiting(store: Store, run_id: str) -> list[Run]:
+    """The run as each spool of this machine tells of it, but the one of this client."""
+    if store.delivery is None:
+        return []
+    return [
+        Run(Store(_settings_of(store, at)), run_id) for at in store.delivery.others_with(run_id)
+    ]
+
+
+def _settings_of(store: Store, spool: Path) -> Settings:
+    """A spool is a store in the usual layout."""
+    return Settings(str(spool), store.settings.project, "online")
 
 
 def _begin(store: Store, run: Run, facts: dict[str, Any]) -> None:
@@ -157,11 +172,17 @@ def _begin(store: Store, run: Run, facts: dict[str, Any]) -> None:
 
 def _resume(store: Store, run: Run, facts: dict[str, Any]) -> None:
     journal = Journal(store.folder, store.keys, run.id, role="resume")
-    journal.go_on_from(*position(run))
+    journal.go_on_from(*_left_off(store, run))
     cleared = {"ended": None, "error": None, "deleted": None, "stop": None}
     run._record(journal, {**cleared, **facts}, owns=True)
     run._resume_alerts()
     _announce(store, run, f"resumed at step {journal.next_step}:")
+
+
+def _left_off(store: Store, run: Run) -> Position:
+    """Where the run's writers left off, also by what has yet to be sent: it arrives after us."""
+    places = [position(one) for one in [*_waiting(store, run.id), run]]
+    return Position(*map(max, zip(*places, strict=True)))
 
 
 def _capture(store: Store, run: Run, parts: frozenset[str]) -> None:

@@ -203,6 +203,36 @@ def test_a_run_that_begins_after_a_ctrl_c_was_caught_is_waited_for(
     assert setup.spooled() == []
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_run_goes_on_after_what_another_client_has_yet_to_send(is_known: bool) -> None:
+    class Away(FaultyBackend):
+        is_away = not is_known
+
+        def put(self, key: str, data: bytes | Path) -> None:
+            if self.is_away and "/runs/" in key:
+                raise BackendUnavailable("no answer")
+            super().put(key, data)
+
+    first = Setup(Away)
+    run = first.start()
+    assert run.flush(DEADLINE) is is_known
+    first.faulty.is_away = True  # type: ignore[attr-defined]
+    for number in range(100):
+        run.log_metrics({"x": number / 2})
+    run.finish(timeout=0.1)
+    assert keeper.wait(DEADLINE)
+    there = list(first.plain.list("projects/default/runs/"))
+    with MLOpsClient(first.plain.url).start_run(run_id="r", capture=False) as run:
+        for number in range(100, 300):
+            run.log_metrics({"x": number / 2})  # at the next step
+    first.faulty.is_away = False  # type: ignore[attr-defined]
+    first.delivery.send_rest(DEADLINE)
+
+    assert bool(there) is is_known
+    assert first.points() == HALVES
+    assert first.spooled() == []
+
+
 def test_a_file_leaves_the_spool_as_soon_as_it_is_there(setup: Setup, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"content" * 1000)
     with setup.start() as run:
@@ -248,8 +278,12 @@ def test_flush_says_that_a_file_waits_which_the_disk_did_not_let_have_its_place(
     there = any("/model.bin" in info.key for info in setup.plain.list())
     run.finish()
 
+    waiting = setup.spooled()
+    for key in waiting:
+        setup.delivery.spool.delete(key)  # the end of this process would wait for it
+
     assert (flushed, there) == (False, False)
-    assert any("/model.bin" in key for key in setup.spooled())
+    assert any("/model.bin" in key for key in waiting)
 
 
 def test_a_quiet_run_asks_for_little_as_it_grows_old(
