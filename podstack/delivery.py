@@ -266,22 +266,20 @@ class Delivery:
 
         Of processes that are gone, of others that live, and of another client in this one.
         """
-        own = Path(self.spool.url)
+        own, meta = Path(self.spool.url), self._project.meta(run)
+        return sorted(one for one in self._spools() if one != own and (one / meta).is_dir())
+
+    def _spools(self) -> list[Path]:
+        """The folders of all spools for this store on this machine."""
         try:
             with os.scandir(self.spool.home) as entries:
-                folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+                return [Path(entry.path) for entry in entries if entry.is_dir()]
         except OSError:
             return []
-        meta = self._project.meta(run)
-        return sorted(one for one in folders if one != own and (one / meta).is_dir())
 
     def _is_something_left(self) -> bool:
         """Whether a spool here belongs to nobody. Loads nothing: Python may be ending."""
-        try:
-            with os.scandir(self.spool.home) as entries:
-                locked = [Path(entry.path, LOCK) for entry in entries if entry.is_dir()]
-        except OSError:
-            return False
+        locked = [folder / LOCK for folder in self._spools()]
         return any(lock.exists() and not locks.is_taken(lock) for lock in locked)
 
     def _adopting(self) -> Iterator[None]:
