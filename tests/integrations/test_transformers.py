@@ -825,7 +825,7 @@ def test_two_processes_have_one_run_and_stop_together(stage: Stage) -> None:
     ended = [child.wait() for child in children]
     run = only(MLOpsClient(stage.store))
 
-    assert [each.code for each in ended] == [0, 0], [each.err for each in ended]
+    assert [each.code for each in ended] == [0, 0], "\n".join(each.err for each in ended)
     assert ["stopped 10" in each.out for each in ended] == [True, True]
     assert list(run.metrics["train/loss"].steps) == list(range(1, 11))
     assert (run.status, "eval/loss" in run.metrics) == ("completed", True)
