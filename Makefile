@@ -3,8 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# Compiled on first import: most of what is installed never is imported, and compiling all takes minutes.
-PIP    := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 JOBS   ?= 3
 PAGES  := tests/ui tests/benchmarks/test_smoke.py -m ui
