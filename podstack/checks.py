@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from podstack import clock, facts, keys, names, oplog
 from podstack.backend import Backend, BlobInfo
 from podstack.errors import BackendError, BlobMissing
 from podstack.oplog import Fold, Op
+from podstack.packed import UNREADABLE, unpacked
 
 DAMAGED, WARNING, INFO = "damaged", "warning", "info"
 
@@ -79,11 +79,7 @@ class Objects:
         """All of it, unpacked."""
         data = self._backend.get(info.key)
         self._tally.read(len(data))
-        if not info.key.endswith(".gz"):
-            return data
-        import gzip  # 2 ms, for stores that hold packed logs
-
-        return gzip.decompress(data)
+        return unpacked(data) if info.key.endswith(".gz") else data
 
     def sha256(self, info: BlobInfo) -> str:
         digest = hashlib.sha256()
@@ -103,7 +99,7 @@ class Objects:
             return  # gone while we look: whoever needs it misses it
         except BackendError as error:
             yield Finding(DAMAGED, info.key, f"cannot be read: {error}", RESTORE)
-        except (OSError, EOFError, zlib.error) as error:
+        except UNREADABLE as error:
             yield Finding(DAMAGED, info.key, f"is no whole gzip file: {error}", RESTORE)
         self._tally.object()
 

@@ -15,12 +15,11 @@ from podstack.backend import Backend, BlobInfo
 from podstack.compacted import Damage, Index, Seal
 from podstack.coverage import Objects
 from podstack.keys import Range
+from podstack.packed import UNREADABLE, unpacked
 from podstack.parquet import Rows, Unfit, no_rows
 from podstack.parts import Part
 from podstack.points import Batch
 from podstack.series import Columns
-
-_PACKED = (OSError, EOFError, zlib.error)
 
 Seals = dict[int, tuple[int, int]]  # segment -> bytes and CRC-32, where they are known
 
@@ -200,11 +199,9 @@ def content(backend: Backend, info: BlobInfo) -> bytes:
     """
     data = backend.get(info.key)
     if info.key.endswith(".gz"):
-        import gzip
-
         try:
-            data = gzip.decompress(data)
-        except _PACKED as error:
+            data = unpacked(data)
+        except UNREADABLE as error:
             raise Stay(info.key, f"it cannot be unpacked: {error}") from error
     return data[: data.rfind(b"\n") + 1]
 

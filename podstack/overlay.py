@@ -6,7 +6,6 @@ the store is. Writing and deleting go to the store alone.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from heapq import merge
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from podstack import keys
 from podstack.backend import Backend, BlobInfo
 from podstack.errors import BlobMissing
-from podstack.packed import SUFFIX, unpacked
+from podstack.packed import SUFFIX, UNREADABLE, unpacked
 
 
 class Overlay:
@@ -46,7 +45,7 @@ class Overlay:
         data = self.store.get(key + SUFFIX)
         try:
             return unpacked(data)
-        except zlib.error as error:
+        except UNREADABLE as error:
             damage = f"There is no {key} in {self.url}: its packed form is damaged ({error})."
             raise BlobMissing(damage, url=self.url, key=key) from error
 

@@ -19,6 +19,7 @@ from podstack.errors import BlobMissing
 from podstack.forks import renew_in_child
 from podstack.keys import Project
 from podstack.oplog import Change, Fold, Op
+from podstack.packed import UNREADABLE, unpacked
 
 
 class GrowingLog:
@@ -54,24 +55,18 @@ def whole_lines(backend: Backend, info: BlobInfo, offset: int = 0) -> bytes | No
     packed = info.key.endswith(".gz")
     try:
         data = (
-            _unpacked(backend.get(info.key))[offset:]
+            unpacked(backend.get(info.key))[offset:]
             if packed
             else backend.get(info.key, start=offset)
         )
     except BlobMissing:
         return None
-    except (OSError, EOFError, zlib.error) as error:
+    except UNREADABLE as error:
         if not packed:
             raise
         warn(f"{info.key} in {backend.url} is damaged ({error}); it is passed over")
         return b""
     return data[: data.rfind(b"\n") + 1]
-
-
-def _unpacked(data: bytes) -> bytes:
-    import gzip  # 2 ms, for stores that hold packed logs
-
-    return gzip.decompress(data)
 
 
 class OpLogs:

@@ -146,7 +146,8 @@ def _opened(store: Store, run_id: str | None) -> tuple[Run, bool]:
         raise UsageError(
             f"Run {run_id} was purged and cannot come back. Start one under another id."
         )
-    return run, any(one._fold().stamp for one in [run, *_waiting(store, run_id)])
+    is_there = bool(run._fold().stamp)
+    return run, is_there or any(one._fold().stamp for one in _waiting(store, run_id))
 
 
 def _waiting(store: Store, run_id: str) -> list[Run]:

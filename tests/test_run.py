@@ -378,12 +378,17 @@ def test_a_pickled_run_goes_on_after_the_last_step(run: Run) -> None:
     assert list(run.metrics["x"].steps) == [7, 8]
 
 
+def refused(run: Run, store: Path) -> tuple[Run, Path]:
+    """A pickled copy, of which the disk takes no point; and the file that keeps it from that."""
+    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
+    in_the_way.write_bytes(b"no folder")
+    return pickle.loads(pickle.dumps(run)), in_the_way
+
+
 def test_what_the_disk_refuses_a_pickled_run_from_its_start_is_written_once_it_does_not(
     run: Run, other: Run, store: Path
 ) -> None:
-    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
-    in_the_way.write_bytes(b"no folder")
-    copy = pickle.loads(pickle.dumps(run))
+    copy, in_the_way = refused(run, store)
     copy.log_metrics({"x": 1})
     in_the_way.unlink()
 
@@ -398,9 +403,7 @@ def test_a_handler_of_logs_may_log_metrics_while_another_thread_is_told_of_the_d
     run: Run, other: Run, store: Path
 ) -> None:
     """Each would wait for the lock that the other has."""
-    in_the_way = store / f"projects/default/runs/{run.id}/metrics"
-    in_the_way.write_bytes(b"no folder")
-    copy = pickle.loads(pickle.dumps(run))
+    copy, in_the_way = refused(run, store)
     assert copy._journal is not None
     is_handling, points = threading.Event(), copy._journal._points
 

@@ -130,15 +130,18 @@ def test_the_end_of_one_handle_of_a_run_takes_nothing_from_another(setup: Setup)
     assert setup.spooled() == []
 
 
+class Away(FaultyBackend):
+    """While it is, it takes nothing of runs."""
+
+    is_away = False
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        if self.is_away and "/runs/" in key:
+            raise BackendUnavailable("no answer")
+        super().put(key, data)
+
+
 def test_a_run_that_goes_on_before_its_end_could_be_sent_loses_nothing() -> None:
-    class Away(FaultyBackend):
-        is_away = False
-
-        def put(self, key: str, data: bytes | Path) -> None:
-            if self.is_away:
-                raise BackendUnavailable("no answer")
-            super().put(key, data)
-
     setup = Setup(Away)
     run = setup.start()
     log(run, range(100))
@@ -205,15 +208,8 @@ def test_a_run_that_begins_after_a_ctrl_c_was_caught_is_waited_for(
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_run_goes_on_after_what_another_client_has_yet_to_send(is_known: bool) -> None:
-    class Away(FaultyBackend):
-        is_away = not is_known
-
-        def put(self, key: str, data: bytes | Path) -> None:
-            if self.is_away and "/runs/" in key:
-                raise BackendUnavailable("no answer")
-            super().put(key, data)
-
     first = Setup(Away)
+    first.faulty.is_away = not is_known  # type: ignore[attr-defined]
     run = first.start()
     assert run.flush(DEADLINE) is is_known
     first.faulty.is_away = True  # type: ignore[attr-defined]

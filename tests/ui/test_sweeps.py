@@ -146,12 +146,18 @@ def test_the_list_of_an_experiment_shows_how_far_each_sweep_is(
 # The form ----------------------------------------------------------------------------------------
 
 
-def test_a_grid_is_counted_exactly_while_one_types(opened: Opened) -> None:
+def grid(opened: Opened) -> Page:
+    """The form of a grid over `rate`, which lacks its upper end."""
     page = opened("sweeps/new?experiment=digits")
     page.check("[value=grid]")
     page.fill("[name=max_trials]", "")
     page.fill("[name=p-name]", "rate")
     page.fill("[name=p-min]", "0.1")
+    return page
+
+
+def test_a_grid_is_counted_exactly_while_one_types(opened: Opened) -> None:
+    page = grid(opened)
     page.fill("[name=p-max]", "0.9")
     page.locator("[name=p-max]").blur()
     expect(page.locator(".sweep-row .sweep-error")).to_contain_text("grid points")
@@ -169,11 +175,7 @@ def test_a_grid_is_counted_exactly_while_one_types(opened: Opened) -> None:
 
 
 def test_an_answer_that_came_while_one_typed_on_is_not_what_stays(opened: Opened) -> None:
-    page = opened("sweeps/new?experiment=digits")
-    page.check("[value=grid]")
-    page.fill("[name=max_trials]", "")
-    page.fill("[name=p-name]", "rate")
-    page.fill("[name=p-min]", "0.1")
+    page = grid(opened)
     checks = Held(page, "**/sweeps/check", method="POST")
     page.fill("[name=p-max]", "0.9")
     late = checks.next()
