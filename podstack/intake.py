@@ -3,6 +3,7 @@
 `log_artifact` returns once the store has a whole copy, so the source may change at once. The
 copy waits as `artifacts/incoming-…/<path>` until the background has its SHA-256 and moves it to
 `artifacts/<hash12>/<path>`: named by content, immutable, and the same file twice is stored once.
+The first place goes only when the line that names the second will survive a power loss.
 """
 
 from __future__ import annotations
@@ -192,8 +193,7 @@ class Intake:
         self._journal.set(
             {f"artifacts/{name}": {**entry, "key": key, "sha256": digest.hexdigest()}}
         )
-        waiting.unlink(missing_ok=True)
-        _remove_empty(waiting.parent, stop="artifacts")
+        self._journal.once_durable(lambda: _remove(waiting))
         if self._store.delivery is not None:
             self._store.delivery.file_waits()
 
@@ -209,13 +209,16 @@ def _place(waiting: Path, target: Path) -> None:
         os.replace(temporary, target)
 
 
-def _remove_empty(folder: Path, *, stop: str) -> None:
-    while folder.name != stop:
-        try:
+def _remove(waiting: Path) -> None:
+    """Remove a copy, and the folders that were made for it and hold nothing else."""
+    folder = waiting.parent
+    try:
+        waiting.unlink(missing_ok=True)
+        while folder.name != "artifacts":
             folder.rmdir()
-        except OSError:  # holds something else
-            return
-        folder = folder.parent
+            folder = folder.parent
+    except OSError:  # it holds something else; and a copy more than needed does no harm
+        return
 
 
 def _copy_consistently(source: str, target: Path, progress: Progress) -> int:

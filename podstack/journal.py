@@ -54,6 +54,7 @@ class Journal:
         self._text: Log | None = None
         self._aside = 0  # of `written`, what the run itself did not log
         self.unsettled: set[str] = set()  # files that lie here whole, but go no further
+        self._awaited: list[Callable[[], None]] = []  # what is done once all of it is durable
         self._append = self._points.append
         renew_in_child(self)
 
@@ -92,6 +93,7 @@ class Journal:
         self._hinted = None
         self._aside = 0
         self.unsettled = set()
+        self._awaited = []
         for log in self._logs:
             log.renew()
         self._text = None  # what a child prints is not its parent's
@@ -236,7 +238,24 @@ class Journal:
         return all([self._facts.drain(), self._points.drain()])
 
     def _sync(self) -> bool:
-        return all([log.sync() for log in self._logs])  # noqa: C419  # every one, also after a failure
+        awaited, self._awaited = self._awaited, []  # taken first: what is set meanwhile may miss it
+        is_written = not self.refused
+        is_synced = all([log.sync() for log in self._logs])  # noqa: C419  # every one, also after a failure
+        if not (is_written and is_synced):
+            self._awaited = [*awaited, *self._awaited]
+            return is_synced
+        for then in awaited:
+            then()
+        return True
+
+    def once_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` when what was logged before will survive a power loss.
+
+        At once, if the disk allows it, else from the background; never, if it refuses to the end.
+        """
+        self._awaited.append(then)
+        self._drain()
+        self._sync()
 
     def synced(self, succeeded: Callable[[bool], None]) -> Iterator[None]:
         """A job: write and fsync all that was logged so far; tells whether that went well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -245,7 +246,7 @@ def test_an_artifact_that_was_asked_for_before_its_hash_was_known_can_be_read_af
     run: Run, store: Path, tmp_path: Path, out: Path, held_keeper: threading.Event
 ) -> None:
     run.log_artifact(make(tmp_path / "model.pt", b"weights"))
-    early = [MLOpsClient(store).get_run(run.id).artifacts["model.pt"] for _ in range(2)]
+    early = [MLOpsClient(store).get_run(run.id).artifacts["model.pt"] for _ in range(4)]
     assert early[0].sha256 is None
     held_keeper.set()
     run.flush()
@@ -253,7 +254,31 @@ def test_an_artifact_that_was_asked_for_before_its_hash_was_known_can_be_read_af
 
     assert early[0].read_bytes() == b"weights"
     assert early[1].download(out).read_bytes() == b"weights"
+    assert early[2].get(1, 3) == b"ei"
+    assert early[3].look().size == 7
     assert early[0].sha256 == early[1].sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_its_first_place_is_kept_until_the_line_that_names_the_second_is_durable(
+    run: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def refusing(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino in logs:
+            raise OSError(errno.EIO, "the disk fails")
+        real(descriptor)
+
+    logs = {path.stat().st_ino for path in store.rglob("*.jsonl")}
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", refusing)
+        run.log_artifact(make(tmp_path / "model.pt", b"weights"))
+        assert not run.flush()
+        assert sorted(kept(store).values()) == [b"weights", b"weights"]
+    assert run.flush()
+
+    assert list(kept(store).values()) == [b"weights"]
+    assert run.artifacts["model.pt"].read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("size", [100, 20 << 20])
