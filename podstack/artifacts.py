@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from podstack import keys
+from podstack.backend import BlobInfo, look
 from podstack.console import Progress
 from podstack.errors import BackendUnavailable, BlobMissing, DamagedError, NotFoundError
 from podstack.reader import OpLogs
@@ -21,6 +22,8 @@ from podstack.store import Store
 _CHUNK = 8 << 20  # bytes
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds, before a piece is asked for again
 _OBEYED = 30.0  # seconds that a store may ask to be left alone for
+
+Answer = TypeVar("Answer")
 
 
 class Artifact:
@@ -91,17 +94,33 @@ class Artifact:
         """One piece, asked for again where the store does not answer: what came is kept."""
         for pause in _PAUSES:
             try:
-                return self._once(start, stop)
+                return self.get(start, stop)
             except BackendUnavailable as error:
                 threading.Event().wait(max(pause, min(error.retry_after or 0.0, _OBEYED)))
-        return self._once(start, stop)
+        return self.get(start, stop)
 
-    def _once(self, start: int, stop: int) -> bytes:
+    def get(self, start: int = 0, stop: int | None = None) -> bytes:
+        """Some bytes of the content, not verified, from where it lies by now.
+
+        Raises:
+            BlobMissing: the store has no content for it, or not yet.
+        """
+        return self._where_it_is(lambda key: self._store.backend.get(key, start, stop))
+
+    def look(self) -> BlobInfo:
+        """Where the content lies by now, its size and tag.
+
+        Raises:
+            BlobMissing: the store has no content for it, or not yet.
+        """
+        return self._where_it_is(lambda key: look(self._store.backend, key))
+
+    def _where_it_is(self, ask: Callable[[str], Answer]) -> Answer:
         try:
-            return self._store.backend.get(self.key, start, stop)
+            return ask(self.key)
         except BlobMissing:
             self._follow()
-            return self._store.backend.get(self.key, start, stop)
+            return ask(self.key)
 
     def _follow(self) -> None:
         """Ask where it is now: it may have got its hash, and the place that names, since."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from podstack import config
-from podstack.errors import UsageError
+from podstack.errors import BlobMissing, UsageError
 from podstack.names import short
 
 if TYPE_CHECKING:
@@ -160,6 +160,20 @@ class ShowsPages(Protocol):
     def page(self, path: str) -> str:
         """The address of a page, such as `/projects/default/runs/r`."""
         ...
+
+
+def look(backend: Backend, key: str) -> BlobInfo:
+    """Size and tag of one object.
+
+    Raises:
+        BlobMissing: there is none.
+    """
+    if isinstance(backend, CanLook):
+        return backend.look(key)
+    first = next(iter(backend.list(key)), None)  # the shortest key with that prefix is the key
+    if first is None or first.key != key:
+        raise BlobMissing(f"There is no {key} in {backend.url}.", url=backend.url, key=key)
+    return first
 
 
 def split_url(url: str) -> tuple[str, str]:

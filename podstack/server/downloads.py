@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from podstack.backend import Backend, BlobInfo
+from podstack.backend import Backend, BlobInfo, look
 from podstack.keys import plain_log
 from podstack.server.errors import Refused
 from podstack.server.media import OCTETS
@@ -19,6 +20,31 @@ from podstack.server.threads import Threads
 PIECE = 4 << 20  # bytes; what is smaller is read at once, so that it cannot be a mix of two
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+class Source(Protocol):
+    """What a download is read from."""
+
+    def get(self, start: int, stop: int) -> bytes:
+        """The bytes `[start, stop)`, cut like a slice."""
+        ...
+
+    def look(self) -> BlobInfo:
+        """Its size and tag as of now."""
+        ...
+
+
+class Blob(NamedTuple):
+    """An object of a store, as the source of a download."""
+
+    backend: Backend
+    key: str
+
+    def get(self, start: int, stop: int) -> bytes:
+        return self.backend.get(self.key, start, stop)
+
+    def look(self) -> BlobInfo:
+        return look(self.backend, self.key)
 
 
 class Download(Response):
@@ -33,7 +59,7 @@ class Download(Response):
 
     def __init__(
         self,
-        backend: Backend,
+        source: Source,
         threads: Threads,
         info: BlobInfo,
         request: Request,
@@ -41,7 +67,7 @@ class Download(Response):
     ) -> None:
         super().__init__()
         self._presented = headers
-        self._backend, self._threads, self._info = backend, threads, info
+        self._source, self._threads, self._info = source, threads, info
         self._etag = f'"{quote(info.tag, safe="-_.:+=")}"'
         self._asked = request
 
@@ -86,15 +112,14 @@ class Download(Response):
         if start == stop:
             return b""
         beyond = stop + (stop == self._info.size)  # a byte more tells of a longer one put meanwhile
-        piece = await self._threads.run(lambda: self._backend.get(self._info.key, start, beyond))
+        piece = await self._threads.run(lambda: self._source.get(start, beyond))
         if len(piece) < stop - start or (len(piece) > stop - start and not self._grows):
             raise _changed()
         return piece[: stop - start]
 
     def _check_unchanged(self) -> None:
         """A plain log may grow meanwhile: what was asked for stays as it was."""
-        now = next(iter(self._backend.list(self._info.key)), None)
-        if not self._grows and now != self._info:
+        if not self._grows and self._source.look().tag != self._info.tag:
             raise _changed()
 
     @property

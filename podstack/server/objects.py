@@ -15,16 +15,15 @@ import orjson
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from podstack.backend import Backend, BlobInfo
+from podstack.backend import Backend, BlobInfo, look
 from podstack.errors import BlobMissing
 from podstack.keys import MAX_KEY, claim_of, plain_log
 from podstack.server.access import ADMIN, EDITOR, VIEWER, Context, Here, Routes, forbidden
 from podstack.server.bodies import Body, received
-from podstack.server.downloads import Download
+from podstack.server.downloads import Blob, Download
 from podstack.server.errors import Refused
 from podstack.server.growth import check_growth
 from podstack.server.settings import ServerSettings
-from podstack.server.stores import look
 
 MOST = 1000  # entries of one page
 
@@ -49,9 +48,9 @@ routes = Routes()
 @routes.add("GET HEAD", "/projects/{project}/objects/{key:path}", VIEWER)
 async def get_object(request: Request, key: str, here: Here) -> Response:
     """An object, or a range of it. Its ETag is the store's tag."""
-    backend, whole = here.services.stores.backend, full_key(here, key)
-    info = await here.services.threads.run(lambda: look(backend, whole))
-    return Download(backend, here.services.threads, info, request)
+    blob = Blob(here.services.stores.backend, full_key(here, key))
+    info = await here.services.threads.run(blob.look)
+    return Download(blob, here.services.threads, info, request)
 
 
 @routes.add("PUT", "/projects/{project}/objects/{key:path}", EDITOR, openapi_extra=_ANY_BYTES)

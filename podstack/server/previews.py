@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from podstack.artifacts import Artifact
 from podstack.backend import BlobInfo
-from podstack.errors import NotFoundError
+from podstack.errors import BlobMissing, NotFoundError
 from podstack.server.access import VIEWER, Context, Here, Routes
 from podstack.server.asking import reader_of
 from podstack.server.downloads import Download
@@ -76,13 +76,13 @@ def version_of(here: Context, run: str, path: str, version: int | None) -> Artif
     return versions[-1 if version is None else version - 1]
 
 
-def head_of(here: Context, file: Artifact) -> bytes:
+def head_of(file: Artifact) -> bytes:
     """The first bytes of a file, which tell what it is."""
-    return here.store.backend.get(file.key, 0, min(HEAD, file.size)) if file.size else b""
+    return file.get(0, min(HEAD, file.size)) if file.size else b""
 
 
 def _media(here: Context, request: Request, file: Artifact) -> Response:
-    kind = media_type(file.path, head_of(here, file))
+    kind = media_type(file.path, head_of(file))
     if kind == OCTETS:
         raise Refused(415, "media", "That is no picture, sound or film that can be shown.")
     return _ranged(here, request, file, kind, {"content-security-policy": INERT})
@@ -98,17 +98,17 @@ def _page(here: Context, request: Request, file: Artifact) -> Response:
 def _ranged(
     here: Context, request: Request, file: Artifact, kind: str, more: dict[str, str]
 ) -> Response:
-    info = _info(here, file)
+    info = _info(file)
     shown = {} if kind != OCTETS else {"content-disposition": attachment(_name(file))}
     headers = {"content-type": kind, "cache-control": "private, no-cache", **shown, **more}
-    return Download(here.store.backend, here.services.threads, info, request, headers)
+    return Download(file, here.services.threads, info, request, headers)
 
 
-def _info(here: Context, file: Artifact) -> BlobInfo:
-    for info in here.store.backend.list(file.key):
-        if info.key == file.key:
-            return info
-    raise NotFoundError(f"The content of {file.path} is not in the store (yet).")
+def _info(file: Artifact) -> BlobInfo:
+    try:
+        return file.look()
+    except BlobMissing:
+        raise NotFoundError(f"The content of {file.path} is not in the store (yet).") from None
 
 
 def _started(file: Artifact) -> Iterator[bytes]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from podstack.backend import Backend, BlobInfo, CanLook, open_backend
+from podstack.backend import Backend, open_backend
 from podstack.config import Settings
-from podstack.errors import BlobMissing
 from podstack.store import Store
 
 _KEPT = 256  # projects that stay open; one costs a few kB until its index is asked for
@@ -39,17 +38,3 @@ class Stores:
 
     def close(self) -> None:
         self.backend.close()
-
-
-def look(backend: Backend, key: str) -> BlobInfo:
-    """Size and tag of one object.
-
-    Raises:
-        BlobMissing: there is none.
-    """
-    if isinstance(backend, CanLook):
-        return backend.look(key)
-    first = next(iter(backend.list(key)), None)  # the shortest key with that prefix is the key
-    if first is None or first.key != key:
-        raise BlobMissing(f"There is no {key} in {backend.url}.", url=backend.url, key=key)
-    return first

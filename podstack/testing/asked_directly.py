@@ -16,7 +16,8 @@ class Told(NamedTuple):
 
 
 def asked_directly(app: ASGIApp, path: str, method: str = "GET") -> Told:
-    """Ask for a path, with no body, as a client of this machine."""
+    """Ask for a path, with its query if it has one and no body, as a client of this machine."""
+    path, _, query = path.partition("?")
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -27,7 +28,7 @@ def asked_directly(app: ASGIApp, path: str, method: str = "GET") -> Told:
 
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(),
-        "query_string": b"", "headers": [(b"host", b"localhost")], "scheme": "http",
+        "query_string": query.encode(), "headers": [(b"host", b"localhost")], "scheme": "http",
         "client": ("127.0.0.1", 1), "root_path": "",
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]

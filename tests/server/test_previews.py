@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ from urllib.parse import quote, unquote
 import pytest
 
 from podstack import MLOpsClient
+from podstack.artifacts import Artifact
+from podstack.server import previews
+from podstack.server.app import create_app
 from podstack.server.media import attachment
+from podstack.server.settings import ServerSettings
+from podstack.server.ui import artifact_page
+from podstack.testing.asked_directly import asked_directly
 from podstack.testing.raw_http import Answer
 from podstack.testing.sample_files import picture
 from podstack.testing.stage import DEADLINE
@@ -192,3 +199,28 @@ def test_a_path_that_breaks_lines_adds_no_header(name: str, files: Files) -> Non
 
     assert told.status in (400, 404)
     assert "set-cookie" not in told.headers
+
+
+@pytest.mark.parametrize("shown", ["/files/true.png?as=media", "/artifacts/true.png"])
+def test_a_file_that_gets_its_place_between_two_looks_is_shown(
+    shown: str, tmp_path: Path, held_keeper: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "true.png").write_bytes(picture(4, 4))
+    store, known = tmp_path / "store", previews.version_of
+    with MLOpsClient(store).start_run(run_id="r", capture=False) as run:
+        run.log_artifact(tmp_path / "true.png")
+
+        def known_just_before(*asked: Any) -> Artifact:
+            file = known(*asked)
+            held_keeper.set()
+            assert run.flush(DEADLINE)
+            return file
+
+        for module in (previews, artifact_page):
+            monkeypatch.setattr(module, "version_of", known_just_before)
+        gate = create_app(ServerSettings(str(store), open=True, user="me"))
+        begin = "/api/v1" if shown.startswith("/files") else ""
+        told = asked_directly(gate, f"{begin}/projects/default/runs/r{shown}")
+
+    assert told.status == 200
+    assert told.body == picture(4, 4) or b"<img" in told.body

@@ -64,7 +64,7 @@ def _page(
         file=file,
         versions=versions,
         version=version or versions,
-        preview={} if file is None else preview_of(here, file),
+        preview={} if file is None else preview_of(file),
     )
 
 
@@ -84,18 +84,18 @@ def _tree(files: Any) -> list[Entry]:
     return entries
 
 
-def preview_of(here: Context, file: Artifact) -> dict[str, Any]:
+def preview_of(file: Artifact) -> dict[str, Any]:
     """What a template shows of a file: `kind`, and what that kind needs.
 
     Kinds: image, audio, video, page, markdown, notebook, tree, table, text, none.
     """
-    head = head_of(here, file)
+    head = head_of(file)
     kind = media_type(file.path, head)
     if kind != OCTETS:
         return {"kind": kind.partition("/")[0]}
     if not is_text(head):
         return {"kind": "none"}
-    data = here.store.backend.get(file.key, 0, min(_MOST, file.size)) if file.size else b""
+    data = file.get(0, min(_MOST, file.size)) if file.size else b""
     return _of_text(file, data)
 
 
