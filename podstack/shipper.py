@@ -362,7 +362,10 @@ class Shipper:
         self._warner.warn(f"{self._remote.url} does not answer: {error} {self._goes_on()}")
 
     def _goes_on(self) -> str:
-        waiting = readable_bytes(self.left)
+        left = self.left
+        if not left:  # it was only asked whether it has all of it
+            return "Training goes on; all that was logged has been sent."
+        waiting = readable_bytes(left)
         return f"Training goes on; {waiting} wait in {self._spool.url} and are sent later."
 
 

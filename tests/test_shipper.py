@@ -488,6 +488,22 @@ def test_an_outage_does_not_reach_the_loop_and_is_told_of_once(
     assert setup.points() == HALVES
 
 
+def test_an_outage_in_which_nothing_waits_is_not_told_with_0_bytes(
+    setup: Setup, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODSTACK_FINISH_TIMEOUT", "0.5")
+    sweep = a_sweep(setup)
+    assert setup.delivery.flush(DEADLINE)
+    setup.faulty.fail("list", BackendUnavailable("no route to host"), times=None)
+    with caplog.at_level(logging.WARNING, "podstack"):
+        sweep._ledger.finish()
+        assert not setup.delivery.flush(1.0)
+    setup.faulty.heal()
+
+    assert "all that was logged has been sent" in caplog.text
+    assert "0 B" not in caplog.text
+
+
 # Logs of no run -------------------------------------------------------------------------------
 
 
