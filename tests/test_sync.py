@@ -530,7 +530,7 @@ for i in range(10**9):
         path = __file__ + str(i % 5000)
         open(path, "w").write(str(i))
         run.log_artifact(path, f"files/{i}.txt")
-        time.sleep(0.05)  # a slow disk has to keep up with them
+        run.flush(200)  # a slow disk has to keep up with them
 """
 
 
