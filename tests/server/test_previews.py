@@ -13,12 +13,13 @@ import pytest
 
 from podstack import MLOpsClient
 from podstack.artifacts import Artifact
+from podstack.keeper import keeper
 from podstack.server import previews
 from podstack.server.app import create_app
 from podstack.server.media import attachment
 from podstack.server.settings import ServerSettings
 from podstack.server.ui import artifact_page
-from podstack.testing.asked_directly import asked_directly
+from podstack.testing.asked_directly import Told, asked_directly
 from podstack.testing.raw_http import Answer
 from podstack.testing.sample_files import picture
 from podstack.testing.stage import DEADLINE
@@ -199,6 +200,38 @@ def test_a_path_that_breaks_lines_adds_no_header(name: str, files: Files) -> Non
 
     assert told.status in (400, 404)
     assert "set-cookie" not in told.headers
+
+
+def shown_directly(store: Path, path: str) -> Told:
+    gate = create_app(ServerSettings(str(store), open=True, user="me"))
+    return asked_directly(gate, f"/projects/default/runs/r/artifacts/{path}")
+
+
+def test_a_file_that_is_not_hashed_yet_is_shown(
+    tmp_path: Path, held_keeper: threading.Event
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a few words")
+    with MLOpsClient(tmp_path / "store").start_run(run_id="r", capture=False) as run:
+        run.log_artifact(tmp_path / "a.txt")
+        told = shown_directly(tmp_path / "store", "a.txt")
+
+    assert told.status == 200
+    assert b"a few words" in told.body
+    assert b"not hashed yet" in told.body
+
+
+def test_of_a_file_whose_content_is_still_elsewhere_the_page_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a few words")
+    with MLOpsClient(tmp_path / "store").start_run(run_id="r", capture=False) as run:
+        run.log_artifact(tmp_path / "a.txt")
+    assert keeper.wait(DEADLINE)
+    (content,) = (tmp_path / "store").rglob("a.txt")
+    content.unlink()
+    told = shown_directly(tmp_path / "store", "a.txt")
+
+    assert told.status == 200
+    assert b"Not here yet" in told.body
+    assert b">Download</a>" not in told.body
 
 
 @pytest.mark.parametrize("shown", ["/files/true.png?as=media", "/artifacts/true.png"])

@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from podstack.artifacts import Artifact
+from podstack.errors import BlobMissing
 from podstack.server.access import VIEWER, Context, Here, Routes
 from podstack.server.asking import reader_of
 from podstack.server.media import OCTETS, is_text, media_type
@@ -87,8 +88,16 @@ def _tree(files: Any) -> list[Entry]:
 def preview_of(file: Artifact) -> dict[str, Any]:
     """What a template shows of a file: `kind`, and what that kind needs.
 
-    Kinds: image, audio, video, page, markdown, notebook, tree, table, text, none.
+    Kinds: image, audio, video, page, markdown, notebook, tree, table, text, none; missing, where
+    the store has no content for it.
     """
+    try:
+        return _of_content(file)
+    except BlobMissing:
+        return {"kind": "missing"}
+
+
+def _of_content(file: Artifact) -> dict[str, Any]:
     head = head_of(file)
     kind = media_type(file.path, head)
     if kind != OCTETS:
