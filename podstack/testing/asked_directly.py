@@ -20,7 +20,13 @@ def asked_directly(app: ASGIApp, path: str, method: str = "GET") -> Told:
     path, _, query = path.partition("?")
     sent: list[Any] = []
 
+    is_asked = False
+
     async def receive() -> Any:
+        nonlocal is_asked
+        if is_asked:
+            await asyncio.Event().wait()  # the client stays, and says nothing more
+        is_asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Any) -> None:
