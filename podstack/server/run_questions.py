@@ -15,11 +15,11 @@ from zipstream import ZIP_STORED, ZipStream
 from podstack.artifacts import Artifact
 from podstack.buckets import MOST as MOST_BUCKETS
 from podstack.buckets import bucketed, columns_of
-from podstack.errors import NotFoundError, UsageError
+from podstack.errors import BlobMissing, NotFoundError, UsageError
 from podstack.index.wire import columns_out, plain, run_out
-from podstack.names import RUNNING
+from podstack.names import RUNNING, printable
 from podstack.series import Columns, Series
-from podstack.server.access import VIEWER, Here, Routes
+from podstack.server.access import VIEWER, Context, Here, Routes
 from podstack.server.asking import Text, answer, at_most, bad_cursor, reader_of, texts
 from podstack.server.beside import standing_out
 from podstack.server.media import attachment
@@ -206,7 +206,8 @@ def archive(here: Here, run: str, folder: Text = "") -> Response:
     """The files of a run, or of one folder of them, as one zip, made while it is sent.
 
     Contents are stored as they are, for weights and pictures do not get smaller. Each file is
-    checked against its hash as it passes; where it is damaged the connection is cut.
+    checked against its hash as it passes; where it is damaged the connection is cut. Files whose
+    content is not in the store (yet) are left out, and named in one more: `not-in-the-store.txt`.
     """
     opened = reader_of(here).run(run)
     top = f"{folder.strip('/')}/" if folder.strip("/") else ""
@@ -214,7 +215,7 @@ def archive(here: Here, run: str, folder: Text = "") -> Response:
     if not files:
         raise NotFoundError.among("folder", folder, _folders(opened))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{run}-{top.rstrip('/')}".rstrip("-"))
-    archive = _zipped(files, top)
+    archive = _zipped(files, top, _contents(here, run))
     return StreamingResponse(
         archive,
         media_type="application/zip",
@@ -229,13 +230,33 @@ def _folders(run: StoredRun) -> set[str]:
     return {path.rpartition("/")[0] for path in run.artifacts if "/" in path}
 
 
-def _zipped(files: list[Artifact], top: str) -> ZipStream:
+def _contents(here: Context, run: str) -> set[str]:
+    """The keys of all contents of files that the store has of a run."""
+    return {info.key for info in here.store.backend.list(f"{here.store.keys.run(run)}artifacts/")}
+
+
+def _zipped(files: list[Artifact], top: str, there: set[str]) -> ZipStream:
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
     taken: set[str] = set()
+    absent = []
     for file in files:
-        name = _unique(file.path[len(top) :], taken)
-        archive.add(file.stream(), name, size=file.size)
+        if file.key in there or _is_there(file):
+            name = _unique(file.path[len(top) :], taken)
+            archive.add(file.stream(), name, size=file.size)
+        else:
+            absent.append(f"{printable(file.path)}\n")
+    if absent:
+        archive.add("".join(absent).encode(), _unique("not-in-the-store.txt", taken))
     return archive
+
+
+def _is_there(file: Artifact) -> bool:
+    """Whether the content is in the store by now: it may have been moved while it was listed."""
+    try:
+        file.look()
+    except BlobMissing:
+        return False
+    return True
 
 
 def _unique(name: str, taken: set[str]) -> str:

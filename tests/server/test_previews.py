@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -202,9 +204,24 @@ def test_a_path_that_breaks_lines_adds_no_header(name: str, files: Files) -> Non
     assert "set-cookie" not in told.headers
 
 
-def shown_directly(store: Path, path: str) -> Told:
+def directly(store: Path, path: str) -> Told:
+    """The answer about the run `r`, whose address replaces `{}`, without a server."""
     gate = create_app(ServerSettings(str(store), open=True, user="me"))
-    return asked_directly(gate, f"/projects/default/runs/r/artifacts/{path}")
+    return asked_directly(gate, path.format("/projects/default/runs/r"))
+
+
+@pytest.fixture
+def halved(tmp_path: Path) -> Path:
+    """A store with a run `r`, of one of whose two files the content is not there."""
+    for name in ("here.txt", "away.txt"):
+        (tmp_path / name).write_bytes(b"a few words")
+    with MLOpsClient(tmp_path / "store").start_run(run_id="r", capture=False) as run:
+        run.log_artifact(tmp_path / "here.txt")
+        run.log_artifact(tmp_path / "away.txt")
+    assert keeper.wait(DEADLINE)
+    (content,) = (tmp_path / "store").rglob("away.txt")
+    content.unlink()
+    return tmp_path / "store"
 
 
 def test_a_file_that_is_not_hashed_yet_is_shown(
@@ -213,28 +230,31 @@ def test_a_file_that_is_not_hashed_yet_is_shown(
     (tmp_path / "a.txt").write_bytes(b"a few words")
     with MLOpsClient(tmp_path / "store").start_run(run_id="r", capture=False) as run:
         run.log_artifact(tmp_path / "a.txt")
-        told = shown_directly(tmp_path / "store", "a.txt")
+        told = directly(tmp_path / "store", "{}/artifacts/a.txt")
 
     assert told.status == 200
     assert b"a few words" in told.body
     assert b"not hashed yet" in told.body
 
 
-def test_of_a_file_whose_content_is_still_elsewhere_the_page_says_so(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"a few words")
-    with MLOpsClient(tmp_path / "store").start_run(run_id="r", capture=False) as run:
-        run.log_artifact(tmp_path / "a.txt")
-    assert keeper.wait(DEADLINE)
-    (content,) = (tmp_path / "store").rglob("a.txt")
-    content.unlink()
-    told = shown_directly(tmp_path / "store", "a.txt")
+def test_of_a_file_whose_content_is_still_elsewhere_the_page_says_so(halved: Path) -> None:
+    told = directly(halved, "{}/artifacts/away.txt")
 
     assert told.status == 200
     assert b"Not here yet" in told.body
     assert b">Download</a>" not in told.body
 
 
-@pytest.mark.parametrize("shown", ["/files/true.png?as=media", "/artifacts/true.png"])
+def test_an_archive_holds_what_is_there_and_names_the_rest(halved: Path) -> None:
+    told = directly(halved, "/api/v1{}/archive")
+    archive = zipfile.ZipFile(io.BytesIO(told.body))
+
+    assert archive.namelist() == ["here.txt", "not-in-the-store.txt"]
+    assert archive.read("here.txt") == b"a few words"
+    assert archive.read("not-in-the-store.txt") == b"away.txt\n"
+
+
+@pytest.mark.parametrize("shown", ["/api/v1{}/files/true.png?as=media", "{}/artifacts/true.png"])
 def test_a_file_that_gets_its_place_between_two_looks_is_shown(
     shown: str, tmp_path: Path, held_keeper: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,9 +271,7 @@ def test_a_file_that_gets_its_place_between_two_looks_is_shown(
 
         for module in (previews, artifact_page):
             monkeypatch.setattr(module, "version_of", known_just_before)
-        gate = create_app(ServerSettings(str(store), open=True, user="me"))
-        begin = "/api/v1" if shown.startswith("/files") else ""
-        told = asked_directly(gate, f"{begin}/projects/default/runs/r{shown}")
+        told = directly(store, shown)
 
     assert told.status == 200
     assert told.body == picture(4, 4) or b"<img" in told.body
