@@ -7,14 +7,18 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  ?= torch==2.13.0
 JOBS   ?= 3
 PAGES  := tests/ui tests/benchmarks/test_smoke.py -m ui
+AGAIN  := --last-failed --last-failed-no-failures none --maxfail 3
 
-.PHONY: demo test test-slow test-ray test-ui test-ui-again screenshots bench lint types check clean
+.PHONY: demo test test-again test-slow test-ray test-ui test-ui-again screenshots bench lint types check clean
 
 demo: $(VENV)/demo.done                 ## trains four classifiers and shows their runs
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/test.done                 ## the default suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-again: $(VENV)/test.done           ## those of the default suite that failed, one after the other
+	$(BIN)/python -m pytest $(AGAIN)
 
 test-slow: $(VENV)/test.done            ## the suites that take minutes: kills, forks, full disks
 	$(BIN)/python -m pytest -m "slow and not ray and not ui" -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 10
@@ -26,7 +30,7 @@ test-ui: $(VENV)/test.done chromium       ## every page in a real browser: seven
 	$(BIN)/python -m pytest $(PAGES) -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-ui-again: $(VENV)/test.done        ## those of them that failed, one after the other
-	$(BIN)/python -m pytest $(PAGES) --last-failed --last-failed-no-failures none --maxfail 3
+	$(BIN)/python -m pytest $(PAGES) $(AGAIN)
 
 screenshots: $(VENV)/test.done chromium   ## every page in both themes and on a phone, into build/screenshots
 	$(BIN)/python -m tests.ui.screenshots build/screenshots
