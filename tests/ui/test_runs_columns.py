@@ -365,5 +365,6 @@ def test_nothing_moves_below_the_pointer_while_a_process_writes(
         ]
         fresh.click()
         expect(names.first).to_have_text("newcomer")
+        assert writer.stdout.readline() == "written\n"
         writer.stdin.close()
     assert writer.returncode == 0
