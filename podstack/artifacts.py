@@ -119,7 +119,8 @@ class Artifact:
         try:
             return ask(self.key)
         except BlobMissing:
-            self._follow()
+            if self.sha256 is None:  # one with a hash stays where it is
+                self._follow()
             return ask(self.key)
 
     def _follow(self) -> None:

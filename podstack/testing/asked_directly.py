@@ -19,7 +19,6 @@ def asked_directly(app: ASGIApp, path: str, method: str = "GET") -> Told:
     """Ask for a path, with its query if it has one and no body, as a client of this machine."""
     path, _, query = path.partition("?")
     sent: list[Any] = []
-
     is_asked = False
 
     async def receive() -> Any:

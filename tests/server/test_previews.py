@@ -254,9 +254,19 @@ def test_an_archive_holds_what_is_there_and_names_the_rest(halved: Path) -> None
     assert archive.read("not-in-the-store.txt") == b"away.txt\n"
 
 
-@pytest.mark.parametrize("shown", ["/api/v1{}/files/true.png?as=media", "{}/artifacts/true.png"])
+@pytest.mark.parametrize(
+    ("shown", "content"),
+    [
+        ("/api/v1{}/files/true.png?as=media", picture(4, 4)),
+        ("{}/artifacts/true.png", b"preview-image"),
+    ],
+)
 def test_a_file_that_gets_its_place_between_two_looks_is_shown(
-    shown: str, tmp_path: Path, held_keeper: threading.Event, monkeypatch: pytest.MonkeyPatch
+    shown: str,
+    content: bytes,
+    tmp_path: Path,
+    held_keeper: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "true.png").write_bytes(picture(4, 4))
     store, known = tmp_path / "store", previews.version_of
@@ -274,4 +284,4 @@ def test_a_file_that_gets_its_place_between_two_looks_is_shown(
         told = directly(store, shown)
 
     assert told.status == 200
-    assert told.body == picture(4, 4) or b"<img" in told.body
+    assert content in told.body
