@@ -260,6 +260,7 @@ def test_an_archive_holds_what_is_there_and_names_the_rest(halved: Path) -> None
         ("/api/v1{}/files/true.png?as=media", picture(4, 4)),
         ("{}/artifacts/true.png", b"preview-image"),
     ],
+    ids=["media", "page"],
 )
 def test_a_file_that_gets_its_place_between_two_looks_is_shown(
     shown: str,
